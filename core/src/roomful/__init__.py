@@ -1,0 +1,1 @@
+"""Real-time rooms: the core knows rooms, participants, tracks and hooks."""

@@ -1,0 +1,1 @@
+"""RTP, SDP, ICE, DTLS, SCTP and forwarding; no hooks, no server."""
