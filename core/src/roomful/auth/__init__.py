@@ -1,0 +1,1 @@
+"""Access tokens, the grants in them, and the one permission check."""

@@ -1,0 +1,1 @@
+"""Rooms, participants, tracks, subscriptions: plain state machines, no I/O, no clock."""
