@@ -1,0 +1,82 @@
+"""Which codecs, feedback and header extensions we speak: the one place for these tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+MID, RID, REPAIRED_RID = "mid", "rid", "repaired_rid"
+AUDIO_LEVEL, ABS_SEND_TIME, TWCC = "audio_level", "abs_send_time", "twcc"
+DEPENDENCY_DESCRIPTOR, ABS_CAPTURE_TIME = "dependency_descriptor", "abs_capture_time"
+PLAYOUT_DELAY = "playout_delay"
+
+EXTENSION_URIS: Mapping[str, str] = {
+    MID: "urn:ietf:params:rtp-hdrext:sdes:mid",
+    RID: "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+    REPAIRED_RID: "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
+    AUDIO_LEVEL: "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+    ABS_SEND_TIME: "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+    TWCC: "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+    DEPENDENCY_DESCRIPTOR: (
+        "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
+    ),
+    ABS_CAPTURE_TIME: "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
+    PLAYOUT_DELAY: "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+}
+"""Kind, as `Engine.set_extensions` names it → URI."""
+
+EXTENSION_KINDS: Mapping[str, str] = {uri: kind for kind, uri in EXTENSION_URIS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an answer accepts when it is offered. Keys of all tables: audio, video."""
+
+    codecs: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {
+            "audio": ("opus",),
+            "video": ("vp8", "h264", "vp9", "av1"),
+        }
+    )
+    feedback: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {
+            "audio": ("nack",),
+            "video": ("goog-remb", "transport-cc", "ccm fir", "nack", "nack pli"),
+        }
+    )
+    extensions: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {
+            "audio": (MID, RID, AUDIO_LEVEL, ABS_CAPTURE_TIME),
+            "video": (
+                MID,
+                RID,
+                REPAIRED_RID,
+                ABS_SEND_TIME,
+                TWCC,
+                DEPENDENCY_DESCRIPTOR,
+                ABS_CAPTURE_TIME,
+            ),
+        }
+    )
+    """accepted in answers; the same for every section of a kind (`livekit-wire.md` 5.9)"""
+    sent: frozenset[str] = frozenset(
+        {MID, ABS_SEND_TIME, DEPENDENCY_DESCRIPTOR, ABS_CAPTURE_TIME, PLAYOUT_DELAY}
+    )
+    """extension kinds that forwarded packets may carry; the others are stripped"""
+    rtx: bool = True
+
+    def without_transport_cc(self) -> Capabilities:
+        """The same for a media side that gives no transport-wide feedback.
+
+        A sender that negotiated transport-cc and gets no feedback stays at its lowest rate.
+        """
+        return replace(
+            self,
+            feedback={
+                k: tuple(f for f in v if f != "transport-cc") for k, v in self.feedback.items()
+            },
+            extensions={k: tuple(e for e in v if e != TWCC) for k, v in self.extensions.items()},
+        )
+
+
+CAPABILITIES = Capabilities()
