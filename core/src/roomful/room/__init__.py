@@ -1,0 +1,1 @@
+"""Live rooms: the shell around `roomful.model.room`."""
