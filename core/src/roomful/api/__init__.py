@@ -1,0 +1,1 @@
+"""The HTTP application: Twirp services, their messages, routes of plugins."""
