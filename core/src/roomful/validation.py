@@ -1,0 +1,127 @@
+"""From text to values, and from a model's complaint to one line for the operator.
+
+Settings come as text from the environment and as typed values from a TOML file, for the core and
+for plugins alike. `decode_texts` turns the text of lists and tables into values where the model
+wants one; `explain` says in one line which setting is wrong and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from types import UnionType
+from typing import Any, Union, cast, get_args, get_origin
+
+from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
+
+_TEXTUAL = (str, SecretStr, SecretBytes, bytes)
+
+
+def decode_texts(annotation: object, value: object) -> object:
+    """Return `value` with the text of lists and tables decoded where `annotation` wants them.
+
+    A list is JSON (`["a", "b"]`) or its members with commas between; a table is JSON. Text stays
+    text where the annotation takes text, so a secret may well begin with a brace.
+    """
+    if isinstance(value, str):
+        return _decode_text(annotation, value)
+    if isinstance(value, Mapping):
+        members = cast("Mapping[str, object]", value)
+        return {key: decode_texts(_member(annotation, key), v) for key, v in members.items()}
+    return value
+
+
+def explain(
+    error: ValidationError, model: type[BaseModel], path: str = "", source: str = ""
+) -> str:
+    """Return one line naming the first wrong setting below `path`, and the remedy.
+
+    The offending value is shown only when it is a plain one of a field that holds no secret.
+    `source` says where settings were read, for the remedy.
+    """
+    first = error.errors(include_url=False)[0]
+    keys = [str(part) for part in first["loc"] if not _is_branch_label(str(part))]
+    name = ".".join([path, *keys] if path else keys) or "settings"
+    where = f" ({source})" if source else ""
+    if first["type"] == "extra_forbidden":
+        known = _known_names(model, keys[:-1])
+        close = difflib.get_close_matches(keys[-1], known, n=1)
+        remedy = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
+        return f"unknown setting {name!r}{where}; {remedy}"
+    if first["type"] == "missing":
+        return f"setting {name!r} is missing{where}; set it"
+    problem = first["msg"].removeprefix("Value error, ")
+    shown = first["input"]
+    if isinstance(shown, str | int | float) and not _holds_secret(model, keys):
+        problem += f", got {shown!r}"
+    return f"setting {name!r}{where}: {problem}; correct it"
+
+
+def _decode_text(annotation: object, text: str) -> object:
+    arms = list(_arms(annotation))
+    if any(arm is Any or arm in _TEXTUAL for arm in arms):
+        return text
+    shapes = {shape for arm in arms if (shape := _shape(arm)) is not None}
+    stripped = text.strip()
+    if shapes and stripped[:1] in ("[", "{"):
+        try:
+            return json.loads(stripped)
+        except ValueError:
+            return text
+    if list in shapes:
+        return [part.strip() for part in stripped.split(",")] if stripped else []
+    return text
+
+
+def _arms(annotation: object) -> Iterator[object]:
+    """Yield the alternatives of a union, or the annotation itself."""
+    if get_origin(annotation) in (Union, UnionType):
+        for arm in get_args(annotation):
+            yield from _arms(arm)
+    else:
+        yield annotation
+
+
+def _shape(arm: object) -> type | None:
+    origin = get_origin(arm) or arm
+    if not isinstance(origin, type):
+        return None
+    if issubclass(origin, list | tuple | set | frozenset):
+        return list
+    return dict if issubclass(origin, dict | Mapping | BaseModel) else None
+
+
+def _member(annotation: object, key: str) -> object:
+    """Return the annotation of member `key` of a table, `Any` when the table takes anything."""
+    for arm in _arms(annotation):
+        if isinstance(arm, type) and issubclass(arm, BaseModel):
+            member = arm.model_fields.get(key)
+            if member is not None:
+                return member.annotation
+        elif _shape(arm) is dict and len(get_args(arm)) == 2:
+            return get_args(arm)[1]
+    return Any
+
+
+def _annotation_at(model: type[BaseModel], keys: list[str]) -> object:
+    annotation: object = model
+    for key in keys:
+        annotation = _member(annotation, key)
+    return annotation
+
+
+def _known_names(model: type[BaseModel], keys: list[str]) -> list[str]:
+    for arm in _arms(_annotation_at(model, keys)):
+        if isinstance(arm, type) and issubclass(arm, BaseModel):
+            return sorted(arm.model_fields)
+    return []
+
+
+def _holds_secret(model: type[BaseModel], keys: list[str]) -> bool:
+    return "Secret" in str(_annotation_at(model, keys))
+
+
+def _is_branch_label(part: str) -> bool:
+    """Whether pydantic put this into the location to name an arm of a union."""
+    return "[" in part or part in ("str", "int", "float", "bool")
