@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, TypeVar, cast
 
-from google.protobuf.json_format import MessageToDict
 from livekit.protocol import models, room
 
+from roomful.auth.room_config import options_of
 from roomful.errors import InvalidArgument
 from roomful.model.enums import Encryption, TrackKind, TrackSource, VideoQuality
 from roomful.model.events import RoomInfo, RoomOptions
@@ -24,10 +24,10 @@ from roomful.model.track import TrackCodec, TrackInfo, VideoLayer
 _E = TypeVar("_E", bound=IntEnum)
 
 ENABLED_CODECS = (
-    "audio/opus",
-    "audio/red",
     "audio/PCMU",
     "audio/PCMA",
+    "audio/opus",
+    "audio/red",
     "video/VP8",
     "video/H264",
     "video/VP9",
@@ -210,24 +210,8 @@ def codec_from_wire(message: models.SimulcastCodecInfo) -> TrackCodec:
 
 
 def options_from_wire(message: room.CreateRoomRequest | room.RoomConfiguration) -> RoomOptions:
-    """Return the options that a request or a token's `roomConfig` states.
-
-    Timeouts of 0 mean "not stated" and take the defaults. `agents` and `egress` are kept as proto3
-    JSON (lowerCamel) for the plugin that offers them.
-    """
-    defaults = RoomOptions()
-    return RoomOptions(
-        empty_timeout_s=message.empty_timeout or defaults.empty_timeout_s,
-        departure_timeout_s=message.departure_timeout or defaults.departure_timeout_s,
-        max_participants=message.max_participants,
-        metadata=message.metadata,
-        min_playout_delay_ms=message.min_playout_delay,
-        max_playout_delay_ms=message.max_playout_delay,
-        sync_streams=message.sync_streams,
-        tags=dict(message.tags),
-        agents=tuple(MessageToDict(agent) for agent in message.agents),
-        egress=MessageToDict(message.egress) if message.HasField("egress") else None,
-    )
+    """Return the options that a request or a token's `roomConfig` states (see `options_of`)."""
+    return options_of(message)
 
 
 def word_from_wire(word: type[_E], number: int) -> _E:
