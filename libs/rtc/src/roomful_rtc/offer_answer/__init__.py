@@ -10,8 +10,9 @@
 own offers on a subscriber's peer connection.
 """
 
-from roomful_rtc.offer_answer.answering import MAX_MESSAGE_SIZE, answer
-from roomful_rtc.offer_answer.candidates import HostCandidate, candidate_init
+from roomful_rtc.candidate import Candidate, host_candidates
+from roomful_rtc.offer_answer.answering import answer
+from roomful_rtc.offer_answer.candidates import candidate_init
 from roomful_rtc.offer_answer.capabilities import (
     CAPABILITIES,
     EXTENSION_KINDS,
@@ -36,6 +37,7 @@ from roomful_rtc.offer_answer.negotiated import (
     Negotiation,
 )
 from roomful_rtc.offer_answer.offering import Offer, SubscriberOffer
+from roomful_rtc.offer_answer.rendering import MAX_MESSAGE_SIZE
 from roomful_rtc.offer_answer.transport import (
     LocalTransport,
     Origin,
@@ -51,11 +53,11 @@ __all__ = [
     "MAX_MESSAGE_SIZE",
     "AnnouncedSsrc",
     "Answer",
+    "Candidate",
     "Capabilities",
     "DataSection",
     "Decide",
     "Decision",
-    "HostCandidate",
     "Inactive",
     "LocalTransport",
     "NegotiatedSection",
@@ -67,10 +69,11 @@ __all__ = [
     "Reject",
     "RemoteTransport",
     "Role",
-    "SubscriberOffer",
     "Subscribe",
+    "SubscriberOffer",
     "answer",
     "candidate_init",
     "default_decision",
+    "host_candidates",
     "remote_transport",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from roomful_rtc.sdp import RtpFormat
+
 MID, RID, REPAIRED_RID = "mid", "rid", "repaired_rid"
 AUDIO_LEVEL, ABS_SEND_TIME, TWCC = "audio_level", "abs_send_time", "twcc"
 DEPENDENCY_DESCRIPTOR, ABS_CAPTURE_TIME = "dependency_descriptor", "abs_capture_time"
@@ -80,3 +82,47 @@ class Capabilities:
 
 
 CAPABILITIES = Capabilities()
+
+_H264 = "level-asymmetry-allowed=1;packetization-mode={};profile-level-id=42e01f"
+_OWN: tuple[tuple[str, int, str, int, int, str], ...] = (
+    ("audio", 111, "opus", 48_000, 2, "minptime=10;useinbandfec=1"),
+    ("video", 96, "VP8", 90_000, 1, ""),
+    ("video", 102, "H264", 90_000, 1, _H264.format(1)),
+    ("video", 98, "VP9", 90_000, 1, "profile-id=0"),
+    ("video", 45, "AV1", 90_000, 1, ""),
+    ("video", 104, "H264", 90_000, 1, _H264.format(0)),
+)
+"""Kind, payload type, name, clock rate, channels, fmtp; RTX of video has the next number."""
+
+OWN_EXTENSION_IDS: Mapping[str, int] = {
+    MID: 1,
+    ABS_SEND_TIME: 2,
+    ABS_CAPTURE_TIME: 3,
+    DEPENDENCY_DESCRIPTOR: 4,
+    PLAYOUT_DELAY: 5,
+}
+"""Ids in our own offers, the same for audio and video."""
+
+
+def own_formats(kind: str, capabilities: Capabilities) -> dict[int, RtpFormat]:
+    """What our own offers list for a section of this kind, in our order."""
+    formats: dict[int, RtpFormat] = {}
+    names = capabilities.codecs.get(kind, ())
+    feedback = tuple(name for name in capabilities.feedback.get(kind, ()) if name != "transport-cc")
+    for of_kind, pt, name, rate, channels, fmtp in _OWN:
+        if of_kind != kind or name.lower() not in names:
+            continue
+        formats[pt] = RtpFormat(pt, name, rate, channels, fmtp, feedback)
+        if kind == "video" and capabilities.rtx:
+            formats[pt + 1] = RtpFormat(pt + 1, "rtx", rate, 1, f"apt={pt}")
+    return formats
+
+
+def own_extensions(kind: str, capabilities: Capabilities) -> dict[str, int]:
+    """The header extensions our own offers list for a section of this kind."""
+    accepted = capabilities.extensions.get(kind, ())
+    return {
+        name: identifier
+        for name, identifier in OWN_EXTENSION_IDS.items()
+        if name in capabilities.sent and name in accepted
+    }

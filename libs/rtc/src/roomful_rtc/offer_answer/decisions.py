@@ -24,8 +24,8 @@ class Publish:
 class Subscribe:
     """Send a track to the peer: `sendonly` with msid and SSRCs.
 
-    When the section carried another track before, clients may not announce the new one: leave the
-    section `Inactive` for one negotiation in between.
+    When the section carried another track before, leave it without one for a negotiation in
+    between: not every client announces a track that merely changed its name.
     """
 
     stream_id: str

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from roomful.errors import RemoteProtocolError
 from roomful_rtc.engine import Codec
+from roomful_rtc.offer_answer.codecs import closest, engine_codecs, repairs_of
 from roomful_rtc.offer_answer.decisions import Decision
 from roomful_rtc.offer_answer.transport import RemoteTransport, Role
 from roomful_rtc.sdp import Direction, RtpFormat, SessionDescription
@@ -21,9 +23,10 @@ class AnnouncedSsrc:
 
 @dataclass(frozen=True, slots=True)
 class NegotiatedSection:
-    """One section after both descriptions are known."""
+    """One audio or video section after both descriptions are known."""
 
     index: int
+    """position among all sections, for `sdpMLineIndex`"""
     mid: str
     kind: str
     direction: Direction
@@ -42,39 +45,45 @@ class NegotiatedSection:
     announced: tuple[AnnouncedSsrc, ...] = ()
     """streams named by the peer, layers of a SIM group from low to high; empty with rids"""
     stream_id: str = ""
+    """publish: first part of the peer's msid"""
     track_id: str = ""
-    """publish: the peer's msid; `track_id` is the cid of its AddTrackRequest, if it has one"""
+    """publish: second part of it, the cid of its AddTrackRequest (browsers may rewrite it)"""
 
     @property
     def codecs(self) -> dict[int, Codec]:
         """For `Engine.set_codecs`, rtx included."""
-        raise NotImplementedError
+        return engine_codecs(self.formats.values())
 
     @property
     def payload_types(self) -> dict[str, int]:
         """Codec name → its preferred payload type, without rtx; in order of preference."""
-        raise NotImplementedError
+        types: dict[str, int] = {}
+        for codec in self.formats.values():
+            if codec.codec != "rtx":
+                types.setdefault(codec.codec, codec.payload_type)
+        return types
 
     @property
     def rtx_payload_types(self) -> dict[int, int]:
         """Payload type → the payload type of its RTX."""
-        raise NotImplementedError
+        return {pt: rtx.payload_type for pt, rtx in repairs_of(self.formats).items()}
+
+    @property
+    def remb(self) -> bool:
+        """Whether `goog-remb` is negotiated."""
+        return any("goog-remb" in codec.feedback for codec in self.formats.values())
 
     def payload_type_for(self, source: RtpFormat) -> int | None:
-        """The payload type that means the same codec as `source`, or None.
-
-        H.264 must agree in packetization-mode and profile (RFC 6184 section 8.2.2), VP9 and AV1 in
-        the profile.
-        """
-        raise NotImplementedError
+        """The payload type that means the same codec as `source`, or None; see `codecs.closest`."""
+        return closest(source, self.formats)
 
 
 @dataclass(frozen=True, slots=True)
 class DataSection:
     """The accepted m=application section."""
 
-    mid: str
     index: int
+    mid: str
     sctp_port: int
     """the peer's; 5000 unless it says otherwise"""
     max_message_size: int
@@ -86,28 +95,21 @@ class Negotiation:
     """Both ends agreed."""
 
     sections: tuple[NegotiatedSection, ...]
-    """audio and video sections in order; application sections are left out"""
+    """audio and video sections in order, rejected ones too; application sections are left out"""
     data: DataSection | None
     remote: RemoteTransport
     role: Role
     """our DTLS role"""
+    recv_codecs: Mapping[int, Codec]
+    """of all live sections together, for `Engine.set_codecs`"""
+    recv_extensions: Mapping[str, int]
+    """of all live sections together, for `Engine.set_extensions(recv=…)`"""
+    send_extensions: Mapping[str, int]
+    """subset that forwarded packets may carry, for `Engine.set_extensions(send=…)`"""
 
     def section(self, mid: str) -> NegotiatedSection | None:
         """The audio or video section with this mid."""
         return next((section for section in self.sections if section.mid == mid), None)
-
-    @property
-    def recv_codecs(self) -> dict[int, Codec]:
-        """Of all live sections together, for `Engine.set_codecs`."""
-        raise NotImplementedError
-
-    @property
-    def recv_extensions(self) -> dict[str, int]:
-        """Of all live sections together, for `Engine.set_extensions(recv=…)`."""
-        raise NotImplementedError
-
-    send_extensions: Mapping[str, int] = field(default_factory=dict[str, int])
-    """subset that forwarded packets may carry, for `Engine.set_extensions(send=…)`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +123,32 @@ class Answer:
     def sdp(self) -> str:
         """The text to send."""
         return str(self.description)
+
+
+def conclude(
+    sections: tuple[NegotiatedSection, ...],
+    data: DataSection | None,
+    remote: RemoteTransport,
+    role: Role,
+    sent: frozenset[str],
+) -> Negotiation:
+    """Put the sections together, which share one transport (RFC 8843 section 7.1.3).
+
+    Raises:
+        RemoteProtocolError: a payload type or an extension id has two meanings.
+    """
+    codecs: dict[int, Codec] = {}
+    extensions: dict[str, int] = {}
+    kinds: dict[int, str] = {}
+    for section in sections:
+        for pt, codec in section.codecs.items():
+            if codecs.setdefault(pt, codec) != codec:
+                raise RemoteProtocolError("one payload type means two codecs")
+        for kind, identifier in section.extensions.items():
+            if (
+                extensions.setdefault(kind, identifier) != identifier
+                or kinds.setdefault(identifier, kind) != kind
+            ):
+                raise RemoteProtocolError("header extension ids differ between sections")
+    send = {kind: identifier for kind, identifier in extensions.items() if kind in sent}
+    return Negotiation(sections, data, remote, role, codecs, extensions, send)

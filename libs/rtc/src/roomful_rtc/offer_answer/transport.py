@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from roomful_rtc.offer_answer.candidates import HostCandidate
+from roomful.errors import LocalProtocolError, RemoteProtocolError
+from roomful_rtc.candidate import Candidate
 from roomful_rtc.sdp import Fingerprint, SessionDescription, Setup
 
 Role = Literal["active", "passive"]
@@ -22,14 +24,16 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class LocalTransport:
-    """Our end. All sections share it (BUNDLE)."""
+    """Our end, as `Transport` shows it. All sections share it (BUNDLE)."""
 
     ufrag: str
     pwd: str = field(repr=False)
-    fingerprint: Fingerprint
-    candidates: tuple[HostCandidate, ...] = ()
-    role: Role = "passive"
-    """what to answer an `actpass` offer with; once DTLS runs, the role it has"""
+    fingerprint: str
+    """`sha-256 AA:BB:…`"""
+    setup: str = "passive"
+    """what to answer an `actpass` offer with, `active` or `passive`; our offers say `actpass`"""
+    candidates: Sequence[Candidate | str] = ()
+    """`str()` of each is a `candidate:…` line"""
     ice_lite: bool = True
 
 
@@ -44,17 +48,74 @@ class RemoteTransport:
     setup: Setup
     ice_lite: bool = False
 
+    @property
+    def fingerprint(self) -> str:
+        """The first usable one as text: `sha-256 AA:BB:…`."""
+        return str(self.fingerprints[0])
+
     def restarted(self, previous: RemoteTransport) -> bool:
         """Whether the peer asks for an ICE restart (RFC 8839 section 4.4.1.1.1)."""
         return (self.ufrag, self.pwd) != (previous.ufrag, previous.pwd)
 
 
+USABLE_HASHES = frozenset({"sha-256", "sha-384", "sha-512"})
+
+
 def remote_transport(description: SessionDescription) -> RemoteTransport:
     """Read the peer's end of the one bundled transport.
 
-    Taken from the first section that is not rejected, else from the session level.
+    Taken from the first live section that has credentials, else from the session level.
 
     Raises:
         RemoteProtocolError: credentials or a usable fingerprint are missing.
     """
-    raise NotImplementedError
+    live = [section for section in description.sections if not section.rejected]
+    source = next((s for s in live if s.ice_ufrag and s.ice_pwd), description)
+    if not (source.ice_ufrag and source.ice_pwd):
+        raise RemoteProtocolError("session description has no ICE credentials")
+    fingerprints = source.fingerprints or description.fingerprints
+    usable = tuple(print_ for print_ in fingerprints if print_.algorithm in USABLE_HASHES)
+    if not usable:
+        raise RemoteProtocolError("session description has no usable certificate fingerprint")
+    return RemoteTransport(
+        source.ice_ufrag,
+        source.ice_pwd,
+        usable,
+        source.setup or description.setup,
+        description.ice_lite,
+    )
+
+
+def answering_role(offered: Setup, wanted: str) -> Role:
+    """Our DTLS role as answerer (RFC 8842 section 5.3).
+
+    Raises:
+        RemoteProtocolError: the offer holds the connection.
+        LocalProtocolError: `wanted` is no role.
+    """
+    if wanted not in ("active", "passive"):
+        raise LocalProtocolError(f"{wanted!r} is no DTLS role")
+    match offered:
+        case "active":
+            return "passive"
+        case "passive":
+            return "active"
+        case "holdconn":
+            raise RemoteProtocolError("session description holds the connection")
+        case _:
+            return wanted
+
+
+def offering_role(answered: Setup) -> Role:
+    """Our DTLS role after an answer to `actpass`. Some clients answer `passive`: obey.
+
+    Raises:
+        RemoteProtocolError: the answer leaves it open.
+    """
+    match answered:
+        case "active":
+            return "passive"
+        case "passive":
+            return "active"
+        case _:
+            raise RemoteProtocolError("answer does not choose a DTLS role")

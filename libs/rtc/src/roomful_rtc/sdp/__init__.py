@@ -5,6 +5,7 @@ The parser is linear, resolves nothing, and raises `roomful.errors.RemoteProtoco
 
 from roomful_rtc.sdp.limits import EXTERNAL_LIMITS, SIGNALLING_LIMITS, SdpLimits
 from roomful_rtc.sdp.model import (
+    UNSPECIFIED,
     Direction,
     Fingerprint,
     MediaSection,
@@ -20,6 +21,7 @@ from roomful_rtc.sdp.succession import check_succession
 __all__ = [
     "EXTERNAL_LIMITS",
     "SIGNALLING_LIMITS",
+    "UNSPECIFIED",
     "Direction",
     "Fingerprint",
     "MediaSection",

@@ -8,6 +8,9 @@ from typing import Literal
 
 from roomful_rtc.sdp.limits import SIGNALLING_LIMITS, SdpLimits
 
+UNSPECIFIED = "0.0.0.0"  # noqa: S104 - text in a description, nothing is bound
+"""Address of a section whose real ones are ICE candidates."""
+
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 Setup = Literal["", "actpass", "active", "passive", "holdconn"]
 """RFC 4145 section 4; empty when the description does not say."""
@@ -19,6 +22,10 @@ class Fingerprint:
 
     algorithm: str
     value: str
+
+    def __str__(self) -> str:
+        """As in `a=fingerprint`."""
+        return f"{self.algorithm} {self.value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class RtpFormat:
 
     @property
     def codec(self) -> str:
-        """The name in lower case: opus, vp8, h264, rtx, …"""
+        """The name in lower case, such as `vp8`."""
         return self.name.lower()
 
     @property
@@ -88,7 +95,7 @@ class MediaSection:
     codecs: Mapping[int, RtpFormat] = field(default_factory=dict[int, RtpFormat])
     """by payload type, in the order of the m= line (the author's preference)"""
     extmap: Mapping[int, str] = field(default_factory=dict[int, str])
-    """header extension id (1–255) → URI; direction and attributes are left out"""
+    """header extension id → URI; direction and attributes are left out"""
     stream_id: str = ""
     """first part of a=msid; '-' stands for no stream"""
     track_id: str = ""
@@ -142,7 +149,7 @@ class SessionDescription:
     sections: tuple[MediaSection, ...] = ()
     session_id: int = 0
     session_version: int = 0
-    origin_address: str = "0.0.0.0"
+    origin_address: str = UNSPECIFIED
     connection: str = ""
     bundle: tuple[str, ...] = ()
     """mids of the first BUNDLE group"""
@@ -162,13 +169,13 @@ class SessionDescription:
         Raises:
             RemoteProtocolError: malformed, or over a limit. Nothing else is ever raised.
         """
-        from roomful_rtc.sdp.reader import read_description
+        from roomful_rtc.sdp.reader import read_description  # noqa: PLC0415 - it makes this record
 
         return read_description(text, limits)
 
     def __str__(self) -> str:
         """The description as text, lines ended by CR LF."""
-        from roomful_rtc.sdp.writer import write_description
+        from roomful_rtc.sdp.writer import write_description  # noqa: PLC0415 - as above
 
         return write_description(self)
 
