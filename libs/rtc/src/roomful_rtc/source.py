@@ -15,6 +15,7 @@ from roomful.model.enums import VideoQuality
 from roomful.model.track import VideoLayer
 from roomful_rtc.engine import Codec
 from roomful_rtc.offer_answer.negotiated import AnnouncedSsrc
+from roomful_rtc.sdp import RtpFormat
 
 if TYPE_CHECKING:
     from roomful_rtc.sink import WireSink
@@ -37,6 +38,8 @@ class ReceiveParameters:
     """payload type → codec, rtx included, preferred first"""
     extensions: Mapping[str, int] = field(default_factory=dict[str, int])
     """kind as in `Engine.set_extensions` → id"""
+    formats: tuple[RtpFormat, ...] = ()
+    """the same payload types with their parameters, to find a subscriber's that means the same"""
     rids: tuple[str, ...] = ()
     """accepted simulcast layers in the offer's order (which means nothing)"""
     announced: tuple[AnnouncedSsrc, ...] = ()
