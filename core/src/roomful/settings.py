@@ -13,24 +13,20 @@ of variables have no case, an API key with capitals is given by the whole table,
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from roomful.errors import ConfigError
+from roomful.setting_sources import environment_tree, file_tree, livekit_tree, merge
 from roomful.validation import decode_texts, explain
 
-PREFIX = "ROOMFUL_"
 SECTIONS = {"rtc": "media_plane"}
 """Top-level table → the plugin whose settings it holds."""
-DEV_KEYS = {"devkey": "secret"}
-_NOT_SETTINGS = ("ROOMFUL_BENCH_", "ROOMFUL_TEST_")
-"""Variables of the benches and tests, which the server does not read."""
+Mode = Literal["serve", "dev"]
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Network = IPv4Network | IPv6Network
@@ -121,7 +117,7 @@ class Settings(Table):
     )
     node_id: str = Field("", description="name of this server; empty: one is made at each start")
     keys: dict[str, SecretStr] = Field(
-        default_factory=dict, description="API key → secret; dev adds devkey = secret"
+        default_factory=dict, description="API key → secret; dev: devkey = secret if none is given"
     )
     drain_timeout_s: float = Field(30, ge=0, description="how long a stop may take to end well")
     trusted_proxies: tuple[Network, ...] = Field(
@@ -132,13 +128,15 @@ class Settings(Table):
         "info", description="the least that is shown"
     )
     log_pii: bool = Field(True, description="off: names, identities and addresses are left out")
-    dev: bool = Field(False, description="set by the command, not by a file")
+    mode: Mode = Field("serve", description="which command runs; set by nothing else")
     room: RoomSettings = RoomSettings()
     limits: LimitsSettings = Field(default_factory=LimitsSettings)
     tls: TlsSettings = TlsSettings()
     plugins: PluginsSettings = PluginsSettings()
     rtc: dict[str, Any] = Field(
-        default_factory=dict, description="settings of the media plane, checked by that plugin"
+        default_factory=dict,
+        description="settings of the media plane, checked by that plugin",
+        repr=False,
     )
 
     @model_validator(mode="after")
@@ -155,6 +153,7 @@ class Settings(Table):
         arguments: Mapping[str, object] | None = None,
         environ: Mapping[str, str] | None = None,
         defaults: Mapping[str, object] | None = None,
+        mode: Mode = "serve",
     ) -> Settings:
         """Read every source and return the checked tree; `ConfigError` in one line otherwise.
 
@@ -162,21 +161,27 @@ class Settings(Table):
         the file. `environ` is the process's when None.
         """
         environ = os.environ if environ is None else environ
-        from_environment = decode_texts(cls, read_environment(environ))
+        texts = environment_tree(environ, cls.model_fields)
+        given = (
+            file_tree(file) if file else {},
+            livekit_tree(environ),
+            cast("Mapping[str, object]", decode_texts(cls, texts)),
+        )
+        if any("mode" in tree for tree in given):
+            raise ConfigError("setting 'mode' is chosen by the command; remove it")
         tree: dict[str, object] = {}
-        for layer in (
-            defaults or {},
-            _read_file(file) if file else {},
-            _livekit_keys(environ),
-            cast("Mapping[str, object]", from_environment),
-            arguments or {},
-        ):
+        for layer in (defaults or {}, *given, arguments or {}, {"mode": mode}):
             tree = merge(tree, layer)
         source = f"{file} or environment" if file else "environment"
         try:
             return cls.model_validate(tree)
         except ValidationError as error:
             raise ConfigError(explain(error, cls, source=source)) from None
+
+    @property
+    def is_dev(self) -> bool:
+        """Whether this is a server for trying things out, on loopback."""
+        return self.mode == "dev"
 
     def sections(self) -> dict[str, tuple[str, Mapping[str, object]]]:
         """Return plugin → (path of its settings, the raw settings) for every given table."""
@@ -186,132 +191,3 @@ class Settings(Table):
         for section, plugin in SECTIONS.items():
             found[plugin] = (section, getattr(self, section))
         return found
-
-    def refuse_unsafe(self) -> None:
-        """Raise `ConfigError` where keys and binds together would open the server to anybody."""
-        if not self.keys:
-            raise ConfigError(
-                "setting 'keys' is empty, so no token could be checked; add [keys] to the file or "
-                "set LIVEKIT_KEYS='name: secret'"
-            )
-        exposed = [address for address in self.bind if not is_loopback(address)]
-        weak = [k for k, secret in DEV_KEYS.items() if self._secret(k) == secret]
-        if exposed and weak:
-            raise ConfigError(
-                f"setting 'keys' holds the well-known development key {weak[0]!r} while 'bind' "
-                f"opens {exposed[0]!r} to others; use your own key and secret, or bind 127.0.0.1"
-            )
-
-    def _secret(self, key: str) -> str | None:
-        secret = self.keys.get(key)
-        return secret.get_secret_value() if secret else None
-
-
-@dataclass(frozen=True, slots=True)
-class Leftover:
-    """A variable that looks like a setting and is none."""
-
-    variable: str
-    path: str
-
-
-def read_environment(environ: Mapping[str, str]) -> dict[str, object]:
-    """Return the tree that variables `ROOMFUL_A__B` spell, without unknown top-level names.
-
-    Raises `ConfigError` when one variable gives a value and another a member of it.
-    """
-    tree: dict[str, object] = {}
-    for variable in sorted(environ, key=str.lower):
-        path = _path_of(variable)
-        if path is None or path[0] not in Settings.model_fields:
-            continue
-        node = tree
-        for part in path[:-1]:
-            below = node.setdefault(part, {})
-            if isinstance(below, str):
-                below = node[part] = _as_table(below, variable, part)
-            node = cast("dict[str, object]", below)
-        node[path[-1]] = environ[variable]
-    return tree
-
-
-def leftovers(environ: Mapping[str, str]) -> list[Leftover]:
-    """Return the `ROOMFUL_` variables that no setting reads."""
-    found: list[Leftover] = []
-    for variable in sorted(environ):
-        path = _path_of(variable)
-        if path is not None and path[0] not in Settings.model_fields:
-            found.append(Leftover(variable, ".".join(path)))
-    return found
-
-
-def merge(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
-    """Return both trees as one; where both give a value, the one of `above`."""
-    merged = dict(below)
-    for key, value in above.items():
-        lower = merged.get(key)
-        if isinstance(lower, Mapping) and isinstance(value, Mapping):
-            value = merge(
-                cast("Mapping[str, object]", lower), cast("Mapping[str, object]", value)
-            )
-        merged[key] = value
-    return merged
-
-
-def is_loopback(address: str) -> bool:
-    """Whether only this machine reaches a listener on `address`."""
-    if address == "localhost":
-        return True
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return False
-
-
-def _path_of(variable: str) -> list[str] | None:
-    name = variable.upper()
-    if not name.startswith(PREFIX) or name.startswith(_NOT_SETTINGS):
-        return None
-    return name.removeprefix(PREFIX).lower().split("__")
-
-
-def _as_table(text: str, variable: str, part: str) -> dict[str, object]:
-    decoded = decode_texts(dict[str, Any], text)
-    if not isinstance(decoded, dict):
-        raise ConfigError(
-            f"variable {variable!r} sets a member of {part!r}, but another variable gives {part!r} "
-            "a plain value; keep one of them"
-        )
-    return cast("dict[str, object]", decoded)
-
-
-def _read_file(file: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"settings file {str(file)!r} cannot be read: {error.strerror}; check --config"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"settings file {str(file)!r} is not TOML: {error}; correct it"
-        ) from error
-
-
-def _livekit_keys(environ: Mapping[str, str]) -> dict[str, object]:
-    """Return `keys` from the variables that operators of LiveKit servers know."""
-    keys: dict[str, object] = {}
-    for entry in environ.get("LIVEKIT_KEYS", "").replace(",", "\n").splitlines():
-        if not entry.strip():
-            continue
-        key, colon, secret = entry.partition(":")
-        if not colon or not key.strip() or not secret.strip():
-            raise ConfigError(
-                "variable LIVEKIT_KEYS: every entry is 'key: secret', with commas or new lines "
-                "between them; correct it"
-            )
-        keys[key.strip().strip("'\"")] = secret.strip().strip("'\"")
-    key, secret = environ.get("LIVEKIT_API_KEY"), environ.get("LIVEKIT_API_SECRET")
-    if key and secret:
-        keys[key] = secret
-    return {"keys": keys} if keys else {}

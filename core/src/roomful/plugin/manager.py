@@ -44,12 +44,10 @@ DECIDE_LIMIT_S, PREPARE_LIMIT_S = 5.0, 10.0
 class Offers:
     """What all plugins offer to the server's core, by `PluginManager.build`."""
 
-    participant_factories: Mapping[str, ParticipantFactory]
-    """by transport"""
+    participant_factories: tuple[Offer[ParticipantFactory], ...]
     services: tuple[Offer[Service], ...]
     routes: tuple[AbstractRouteDef, ...]
-    rpc_services: Mapping[str, RpcService]
-    """by name"""
+    rpc_services: tuple[Offer[RpcService], ...]
     health_checks: tuple[Offer[HealthCheck], ...]
 
 
@@ -152,10 +150,10 @@ class PluginManager(PluginRegistry):
             for hook, offers in offered.items():
                 accepted[hook] += offers
         return Offers(
-            participant_factories={o.value.transport: o.value for o in accepted[_FACTORIES]},
+            participant_factories=tuple(accepted[_FACTORIES]),
             services=tuple(accepted["services"]),
             routes=tuple(o.value for o in accepted["routes"]),
-            rpc_services={o.value.name: o.value for o in accepted["rpc_services"]},
+            rpc_services=tuple(accepted["rpc_services"]),
             health_checks=tuple(accepted["health_checks"]),
         )
 

@@ -22,8 +22,6 @@ import pluggy
 PROJECT = "roomful"
 GROUP = "roomful.plugins"
 """Entry points: name → `module:Class` of a `Plugin`."""
-COMMANDS_GROUP = "roomful.commands"
-"""Entry points: command → the same `module:Class`; lets the help list it without an import."""
 API_VERSION = (1, 0)
 """(major, minor) of the hooks; apart from the product's version."""
 

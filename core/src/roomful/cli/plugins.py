@@ -1,0 +1,102 @@
+"""`roomful plugins list` and `roomful plugins show`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from roomful.errors import ConfigError
+from roomful.plugin.discovery import discover, load_class
+from roomful.plugin.extras import install_hint
+from roomful.plugin.manager import PluginManager
+from roomful.plugin.registry import PluginRecord, PluginState
+from roomful.settings import SECTIONS, Settings
+
+
+def list_plugins(arguments: argparse.Namespace) -> int:
+    """Print every installed plugin and what became of it; 1 when one is broken."""
+    settings = Settings.load(arguments.config, {"plugins": {"on_error": "skip"}})
+    manager = PluginManager.load(settings)
+    records = sorted(manager.records.values(), key=lambda record: record.name)
+    if not records:
+        sys.stdout.write(f"no plugins are installed; {install_hint('webrtc')} adds WebRTC\n")
+    _print_table([("name", "distribution", "version", "state", "hooks"), *map(_row, records)])
+    broken = [record for record in records if record.state is PluginState.ERROR]
+    for record in broken:
+        sys.stdout.write(f"{record.problem}\n")
+    return 1 if broken else 0
+
+
+def show_plugin(arguments: argparse.Namespace) -> int:
+    """Print a plugin's settings with types and defaults."""
+    found = discover()
+    plugin = found.get(arguments.name)
+    if plugin is None:
+        raise ConfigError(
+            f"plugin {arguments.name!r} is not installed (installed: {', '.join(found) or 'none'}); "
+            f"{install_hint(arguments.name)}"
+        )
+    cls = load_class(plugin)
+    section = next((s for s, name in SECTIONS.items() if name == plugin.name), None)
+    sys.stdout.write(f"{plugin.name} of {plugin.label}, plugin API {cls.api[0]}.{cls.api[1]}\n")
+    sys.stdout.write(f"[{section or f'plugins.config.{plugin.name}'}]\n")
+    rows = setting_rows(cls.Config)
+    _print_table(rows or [("no settings",)])
+    return 0
+
+
+def setting_rows(model: type[BaseModel], prefix: str = "") -> list[tuple[str, ...]]:
+    """Return (name, type, default, description) of every setting, nested tables by dotted name."""
+    rows: list[tuple[str, ...]] = []
+    for name, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            rows += setting_rows(info.annotation, f"{prefix}{name}.")
+        else:
+            rows.append((prefix + name, _type(info), default_of(info), info.description or ""))
+    return rows
+
+
+def default_of(info: FieldInfo) -> str:
+    """Return a setting's default as a settings file would write it, as far as it can."""
+    if info.is_required():
+        return "required"
+    value: Any = info.get_default(call_default_factory=True, validated_data={})
+    return "" if value is None else _written(value)
+
+
+def _written(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            return f'"{value}"'
+        case tuple() | list():
+            return f"[{', '.join(_written(member) for member in value)}]"
+        case dict():
+            return "{}" if not value else "{…}"
+        case _:
+            return str(value)
+
+
+def _type(info: FieldInfo) -> str:
+    annotation = info.annotation
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+
+
+def _row(record: PluginRecord) -> tuple[str, ...]:
+    return (
+        record.name, record.distribution, record.version, record.state.value,
+        ", ".join(record.hooks),
+    )
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
