@@ -19,6 +19,8 @@ from roomful.room.session import RoomSession
 log = logging.getLogger(__name__)
 
 SPEAKER_TICK_S = 0.4
+_QUALITY_TICKS = 12
+"""every 4.8 s"""
 MAX_NAME = 256
 
 PrepareRoom = Callable[[str, RoomOptions, "Grants | None"], Awaitable[RoomOptions]]
@@ -93,12 +95,16 @@ class RoomManager:
         self.draining = True
         await asyncio.gather(*(self._end(session, reason) for session in self.sessions()))
 
-    async def run_speakers(self) -> None:
-        """Tell speakers of all rooms, every 400 ms; runs until cancelled."""
+    async def run_status(self) -> None:
+        """Tell every room its speakers and connection qualities; runs until cancelled."""
+        tick = 0
         while True:
             await asyncio.sleep(SPEAKER_TICK_S)
+            tick += 1
             for session in self.sessions():
                 session.tell_speakers()
+                if tick % _QUALITY_TICKS == 0:
+                    session.tell_quality()
 
     # --- inside ------------------------------------------------------------------------------
 

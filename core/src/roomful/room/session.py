@@ -70,6 +70,7 @@ class RoomSession:
         # bounded by what one command causes; drained before the command returns
         self._events: deque[Event] = deque()
         self._draining = False
+        self._qualities: dict[str, tuple[ConnectionQuality, float]] = {}
         self._told: RoomInfo = room.info
         self._count_timer: asyncio.TimerHandle | None = None
         self._join_timers: dict[str, asyncio.TimerHandle] = {}
@@ -238,9 +239,15 @@ class RoomSession:
         if changed := self.speakers.changes():
             self._hand_out([SpeakersChanged(changed)])
 
-    def tell_quality(self, qualities: Mapping[str, tuple[ConnectionQuality, float]]) -> None:
-        """Tell everybody the connection quality of participants, by SID."""
-        self._hand_out([QualityChanged(qualities)])
+    def note_quality(self, participant_sid: str, quality: ConnectionQuality, score: float) -> None:
+        """Note a reading of a participant's connection quality (score 1 to 5)."""
+        self._qualities[participant_sid] = (quality, score)
+
+    def tell_quality(self) -> None:
+        """Tell everybody the readings since the last time; called every 5 s."""
+        if self._qualities:
+            qualities, self._qualities = self._qualities, {}
+            self._hand_out([QualityChanged(qualities)])
 
     # --- inside ------------------------------------------------------------------------------
 

@@ -1,1 +1,15 @@
-"""See plugin.py."""
+"""Browsers, apps and agents as participants, over the wire protocol of LiveKit (protocol 17).
+
+    endpoint      HTTP: /rtc, /rtc/v1 and their validate twins
+    client_join   what a client says when it knocks
+    socket        one signalling WebSocket: framing, bounded sending, keep-alive
+    connection    one participant's connection: notices in, media and messages out
+    requests      what a client asks for after it joined, one small function each
+    publishing    tracks from AddTrack to publication
+    subscribing   tracks to the client: sections, sinks, settings
+    single_pc     one peer connection: the client offers, we answer            (v1)
+    dual_pc       a publisher and a subscriber peer connection                 (v0)
+    data          data packets both ways
+    join_response the first message
+    factory       the road from `server.join` to a connection
+"""
