@@ -237,7 +237,10 @@ class Engine(Protocol):
         ...
 
     def send(self, to: Address | int, data: bytes) -> bool:
-        """Send a datagram that is ready for the wire to an address or a peer; False if dropped."""
+        """Send a datagram that is ready for the wire; False if dropped.
+
+        To an address it goes by UDP, to a peer the way its media goes.
+        """
         ...
 
     def close(self) -> None:
@@ -245,7 +248,10 @@ class Engine(Protocol):
         ...
 
     def add_peer(self, addr: Address) -> int:
-        """Enter a peer by its validated address. RTP is dropped until it has keys."""
+        """Enter a peer by its validated address. RTP is dropped until it has keys.
+
+        An address that another peer holds is refused with `ValueError`: `disallow` it there first.
+        """
         ...
 
     def allow(self, peer: int, addr: Address) -> None:
@@ -259,7 +265,7 @@ class Engine(Protocol):
         ...
 
     def move_peer(self, peer: int, addr: Address) -> None:
-        """Send to this address from now on."""
+        """Send to this address from now on; accept packets from it too. Old ones stay allowed."""
         ...
 
     def set_tcp(self, peer: int, write: Callable[[bytes], None] | None) -> None:
@@ -310,12 +316,16 @@ class Engine(Protocol):
     def add_down(
         self, up: int, peer: int, ssrc: int, pts: Mapping[str, int], *,
         rtx_ssrc: int = 0, rtx_pts: Mapping[int, int] | None = None, mid: str = "",
+        nack: bool = True,
     ) -> int:
         """Forward an up to a peer; starts disabled, video opens with a key frame.
 
         `pts`: codec name → the subscriber's payload type; a packet of another codec is dropped and
         counted. `rtx_pts`: payload type → its RTX payload type. `up` may be 0: silent until
         `switch`. The first sequence number is random below 2**15, the timestamp base random.
+        An SSRC once used towards a peer, RTX included, is refused with `ValueError` ever after,
+        also when its down was removed: its keys have protected those numbers. `nack` False: no
+        NACK was negotiated, so without RTX nothing is kept for `resend`.
         """
         ...
 

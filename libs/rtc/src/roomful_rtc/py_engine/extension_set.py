@@ -1,0 +1,44 @@
+"""Which header extensions one subscriber is sent, and their bytes for one packet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from roomful_rtc import extensions
+from roomful_rtc.munge import Packet
+
+COPIED = (
+    extensions.AUDIO_LEVEL,
+    extensions.ABS_CAPTURE_TIME,
+    extensions.PLAYOUT_DELAY,
+    extensions.DEPENDENCY_DESCRIPTOR,
+)
+"""Kinds that are passed on from the publisher."""
+
+
+class ExtensionSet:
+    """The negotiated ids; one object for all peers that negotiated the same ones."""
+
+    __slots__ = ("_copied", "_mid", "_send_time")
+
+    def __init__(self, ids: Mapping[str, int]) -> None:
+        self._send_time = ids.get(extensions.ABS_SEND_TIME, 0)
+        self._mid = ids.get(extensions.MID, 0)
+        self._copied = [(kind, ids[kind]) for kind in COPIED if ids.get(kind)]
+
+    def block(
+        self, packet: Packet, recv_ids: Mapping[str, int], now_us: int, mid: bytes = b""
+    ) -> bytes:
+        """Return the extension block for a packet that came with the publisher's `recv_ids`."""
+        out: list[tuple[int, bytes]] = []
+        if self._send_time:
+            out.append((self._send_time, extensions.abs_send_time(now_us)))
+        elements = packet.elements
+        if elements:
+            for kind, number in self._copied:
+                value = elements.get(recv_ids.get(kind, 0))
+                if value is not None:
+                    out.append((number, value))
+        if mid and self._mid:
+            out.append((self._mid, mid))
+        return extensions.write(out)

@@ -1,0 +1,370 @@
+"""The way out: fan-out of one packet to the downs of its up, in order, within a turn's budget.
+
+The inner loop serves downs in the plain state; everything else (start, resume, temporal layers,
+mid, sinks, late packets) takes the way through `_special`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from roomful_rtc.engine import KeyFrame, Switched
+from roomful_rtc.munge import Packet, Segment, rewrite
+from roomful_rtc.py_engine.outbox import Outbox
+from roomful_rtc.py_engine.rows import Down, Peer, Up
+from roomful_rtc.py_engine.srtp import MAX_TRAILER, OK, Buffer, protect
+from roomful_rtc.rtp import HEADER, HEADER_SIZE, TS_MASK
+
+PACKETS_PER_TURN = 256
+
+
+class FanOut:
+    """One packet on its way to the downs of its up. `downs` is None until it begins."""
+
+    __slots__ = ("at", "downs", "packet", "up")
+
+    def __init__(self, packet: Packet, up: Up, downs: tuple[Down, ...] | None = None) -> None:
+        self.packet = packet
+        self.up = up
+        self.downs = downs
+        self.at = 0
+
+
+class Forwarder:
+    """Owns the outgoing buffer and the fan-outs that did not fit into the last turn."""
+
+    def __init__(self, outbox: Outbox, now_us: Callable[[], int], datagram: int) -> None:
+        self.budget = 0
+        self.jobs: deque[FanOut] = deque()
+        self._outbox = outbox
+        self._drops = outbox.drops
+        self._now_us = now_us
+        self._limit = datagram
+        self._buffer = Buffer(datagram + 64)
+
+    def run(self) -> None:
+        """Work on the jobs, oldest first, until they or the turn's budget end."""
+        jobs = self.jobs
+        while jobs and self.budget > 0:
+            job = jobs[0]
+            if job.downs is None:
+                job.downs = self._open(job)
+            self._fan_out(job)
+            if job.at >= len(job.downs) and jobs[0] is job:
+                jobs.popleft()
+
+    def _open(self, job: FanOut) -> tuple[Down, ...]:
+        """Do what the packet changes: history, key frames, switches; return whom to send it."""
+        packet, up = job.packet, job.up
+        history = up.history
+        if history is not None:
+            history[packet.seq % len(history)] = packet
+        if packet.look.key:
+            if not up.video:
+                self._switch(packet, up)
+            elif packet.ts != up.key_ts:
+                self._key_frame(packet, up)
+        return up.downs
+
+    def _key_frame(self, packet: Packet, up: Up) -> None:
+        look = packet.look
+        up.key_ts = packet.ts
+        self._outbox.event(KeyFrame(up.handle, packet.seq, packet.ts, look.width, look.height))
+        started = self._switch(packet, up)
+        for down in up.downs:
+            if down.waiting and down.enabled and _can_send(down, packet):
+                self.begin(down, packet, up, None)
+                started.append(down)
+        if packet.late and started:
+            self._catch_up(packet, up, tuple(started))
+
+    def _switch(self, packet: Packet, up: Up) -> list[Down]:
+        """Let the downs that wait for this key frame follow this up."""
+        started: list[Down] = []
+        if not up.pending:
+            return started
+        pending, up.pending = up.pending, {}
+        for down in pending.values():
+            ts_offset = down.next_up_ts_offset
+            down.next_up = down.next_up_ts_offset = None
+            attach(down, up)
+            self._outbox.event(Switched(down.handle, up.handle))
+            if down.enabled and _can_send(down, packet):
+                self.begin(down, packet, up, ts_offset)
+                started.append(down)
+            else:
+                down.waiting = True
+                down.settle()
+        return started
+
+    def _catch_up(self, packet: Packet, up: Up, downs: tuple[Down, ...]) -> None:
+        """A key frame's first packet came late: send what came before it behind it."""
+        history = up.history
+        if history is None:
+            return
+        place = 1
+        for seq in range(packet.seq + 1, up.highest + 1):
+            later = history[seq % len(history)]
+            if later is not None and later.seq == seq and later.source is up:
+                self.jobs.insert(place, FanOut(_in_order(later), up, downs))
+                place += 1
+
+    def begin(self, down: Down, packet: Packet, up: Up, ts_offset: int | None) -> None:
+        """Send `packet` next after all that `down` sent before."""
+        down.translation.begin(packet, up, up.clock_rate, ts_offset)
+        down.waiting = False
+        down.temporal = down.max_temporal
+        down.settle()
+
+    def _fan_out(self, job: FanOut) -> None:  # noqa: C901, PLR0915 - refused: the inner loop
+        packet, downs = job.packet, job.downs or ()
+        stop = min(len(downs), job.at + self.budget)
+        self.budget -= stop - job.at
+        special = packet.late or packet.leap or not packet.payload
+        now_us, codec, look = self._now_us(), packet.codec, packet.look
+        seq, ts, marker, payload = packet.seq, packet.ts, packet.marker, packet.payload
+        recv_ids, size = job.up.peer.recv_ids, len(payload)
+        data, view, length = self._buffer.data, self._buffer.view, self._buffer.length
+        pack, extensions, tail, end, start, first = HEADER.pack_into, None, b"", 0, 0, 0x80
+        fits, drops = True, self._drops
+        for at in range(job.at, stop):
+            down = downs[at]
+            if down.slow or special:
+                self._special(down, packet, job.up)
+                continue
+            peer: Peer = down.peer  # pyright: ignore[reportAssignmentType]
+            translation = down.translation
+            pt = down.pts.get(codec)
+            segment = translation.current
+            if pt is None or segment is None:
+                self._leave_out(down, packet, "codec_not_wanted")
+                continue
+            translation.last = packet
+            if peer.extensions is not extensions:
+                extensions = peer.extensions
+                block = extensions.block(packet, recv_ids, now_us)
+                tail = block + payload
+                start, first = HEADER_SIZE + len(block), 0x90 if block else 0x80
+                end = HEADER_SIZE + len(tail)
+                fits = end + MAX_TRAILER <= self._limit
+            if not fits:
+                drops["too_long"] += 1
+                continue
+            out = seq - segment.offset
+            out_ts = (ts + segment.ts_offset) & TS_MASK
+            pack(view, 0, first, marker | pt, out & 0xFFFF, out_ts, down.ssrc)
+            view[HEADER_SIZE:end] = tail
+            if segment.rewrites:
+                rewrite(look, segment, view, start)
+            length[0] = end
+            if protect(peer.tx, data, length) != OK:
+                drops["index_used"] += 1
+                continue
+            sent = down.sent
+            if sent is None:
+                datagram = view[: length[0]]
+            else:
+                datagram = sent[out % len(sent)] = bytes(view[: length[0]])
+            try:
+                peer.send(datagram, peer.sockaddr)
+            except BlockingIOError:
+                drops["send_buffer_full"] += 1
+                continue
+            except OSError:
+                drops["send_error"] += 1
+                continue
+            down.packets += 1
+            down.bytes += size
+        job.at = stop
+
+    def _special(self, down: Down, packet: Packet, up: Up) -> None:
+        """Serve a down that is not in the plain state, or a packet that is not."""
+        if not down.enabled or down.up is not up:
+            return
+        if down.waiting:
+            if up.video or not packet.look.key or not _can_send(down, packet):
+                self._drops["no_key_frame"] += 1
+                return
+            self.begin(down, packet, up, None)
+        if packet.late:
+            segment = down.translation.place(packet)
+            if segment is not None and self._wanted_layer(down, packet):
+                self._emit(down, packet, segment)
+        elif not packet.payload:
+            down.translation.drop(packet)
+        elif not _can_send(down, packet):
+            self._leave_out(down, packet, "codec_not_wanted")
+        elif not self._wanted_layer(down, packet):
+            self._leave_out(down, packet, "")
+        else:
+            self._next(down, packet)
+
+    def _next(self, down: Down, packet: Packet) -> None:
+        """Send a packet that follows all that the down was sent."""
+        translation = down.translation
+        if packet.leap and translation.last is not packet:
+            translation.leap(packet)
+        segment = translation.current
+        if segment is not None:
+            translation.last = packet
+            self._emit(down, packet, segment)
+
+    def _wanted_layer(self, down: Down, packet: Packet) -> bool:
+        """Apply the temporal cap; up at a frame that says so, down at any frame."""
+        if packet.codec != "vp8":
+            return True
+        look = packet.look
+        if down.temporal != down.max_temporal and look.begins and not packet.late:
+            if look.key or down.max_temporal < down.temporal:
+                down.temporal = down.max_temporal
+            elif down.temporal < look.tid <= down.max_temporal and look.sync:
+                down.temporal = look.tid if look.tid < 2 else down.max_temporal
+            down.settle()
+        return look.tid <= down.temporal
+
+    def _leave_out(self, down: Down, packet: Packet, reason: str) -> None:
+        down.translation.drop(packet)
+        down.dropped += 1
+        if reason:
+            self._drops[reason] += 1
+
+    def _emit(self, down: Down, packet: Packet, segment: Segment) -> None:
+        """Send one packet with a segment's offsets, whatever state the down is in."""
+        if down.write is not None:
+            self._write(down, packet, segment)
+            return
+        peer = down.peer
+        pt = down.pts.get(packet.codec)
+        if peer is None or pt is None:
+            return
+        mid = b""
+        if down.mid_left:
+            mid = down.mid
+            down.mid_left -= 1
+            down.settle()
+        size = self.compose(down, peer, packet, segment, pt, mid)
+        if size and self.seal_and_send(down, peer, size, packet.seq - segment.offset):
+            down.packets += 1
+            down.bytes += len(packet.payload)
+
+    def compose(
+        self, down: Down, peer: Peer, packet: Packet, segment: Segment, pt: int, mid: bytes
+    ) -> int:
+        """Write the plain packet into the buffer; return its size, 0 when it would not fit."""
+        source: Up = packet.source  # pyright: ignore[reportAssignmentType]
+        block = peer.extensions.block(packet, source.peer.recv_ids, self._now_us(), mid)
+        return self._compose(packet, segment, block, packet.marker | pt, down.ssrc)
+
+    def _compose(
+        self, packet: Packet, segment: Segment, block: bytes, second: int, ssrc: int
+    ) -> int:
+        view = self._buffer.view
+        start = HEADER_SIZE + len(block)
+        end = start + len(packet.payload)
+        if end + MAX_TRAILER > self._limit:
+            self._drops["too_long"] += 1
+            return 0
+        HEADER.pack_into(
+            view,
+            0,
+            0x90 if block else 0x80,
+            second,
+            (packet.seq - segment.offset) & 0xFFFF,
+            (packet.ts + segment.ts_offset) & TS_MASK,
+            ssrc,
+        )
+        view[HEADER_SIZE:start] = block
+        view[start:end] = packet.payload
+        if segment.rewrites:
+            rewrite(packet.look, segment, view, start)
+        return end
+
+    def compose_rtx(  # noqa: PLR0913 - later: a record for what is repeated
+        self, down: Down, peer: Peer, packet: Packet, segment: Segment, pt: int, rtx_pt: int
+    ) -> int:
+        """Write the RTX packet (RFC 4588 section 4) of one sent before; return its size."""
+        size = self.compose(down, peer, packet, segment, pt, b"")
+        if not size or size + 2 + MAX_TRAILER > self._limit:
+            return 0
+        view = self._buffer.view
+        start = size - len(packet.payload)
+        view[start + 2 : size + 2] = bytes(view[start:size])
+        view[start : start + 2] = bytes(view[2:4])
+        view[1] = packet.marker | rtx_pt
+        view[2:4] = (down.rtx_seq & 0xFFFF).to_bytes(2, "big")
+        view[8:12] = down.rtx_ssrc.to_bytes(4, "big")
+        down.rtx_seq += 1
+        return size + 2
+
+    def seal_and_send(self, down: Down, peer: Peer, size: int, out: int = -1) -> bool:
+        """Protect the first `size` bytes of the buffer and send them."""
+        buffer = self._buffer
+        buffer.length[0] = size
+        if protect(peer.tx, buffer.data, buffer.length) != OK:
+            self._drops["index_used"] += 1
+            return False
+        datagram: memoryview | bytes = buffer.view[: buffer.length[0]]
+        if down.sent is not None and out >= 0:
+            datagram = down.sent[out % len(down.sent)] = bytes(datagram)
+        return self.send(peer, datagram)
+
+    def send(self, peer: Peer, datagram: memoryview | bytes) -> bool:
+        """Hand a sealed datagram to the peer's way out; False and a count when it is refused."""
+        try:
+            peer.send(datagram, peer.sockaddr)
+        except BlockingIOError:
+            self._drops["send_buffer_full"] += 1
+            return False
+        except OSError:
+            self._drops["send_error"] += 1
+            return False
+        return True
+
+    def _write(self, down: Down, packet: Packet, segment: Segment) -> None:
+        """Hand plain RTP to a sink; one that raises loses the packet, nobody else does."""
+        size = self._compose(packet, segment, b"", packet.marker | packet.pt, down.ssrc)
+        if not size or down.write is None:
+            return
+        view = self._buffer.view[:size]
+        try:
+            down.write(view, packet.arrival_us)
+        except Exception:  # noqa: BLE001 - a sink's failure is contained here
+            self._drops["sink_raised"] += 1
+            return
+        down.packets += 1
+        down.bytes += len(packet.payload)
+
+
+def attach(down: Down, up: Up | None) -> None:
+    """Make `up` the one that `down` forwards, or none."""
+    old = down.up
+    if old is not None:
+        old.downs = tuple(other for other in old.downs if other is not down)
+    down.up = up
+    if up is not None:
+        up.downs = (*up.downs, down)
+
+
+def _can_send(down: Down, packet: Packet) -> bool:
+    """Say whether the down has keys and a payload type for this packet, or is a sink."""
+    if down.write is not None:
+        return True
+    return down.peer is not None and down.peer.tx is not None and packet.codec in down.pts
+
+
+def _in_order(packet: Packet) -> Packet:
+    """Return a copy of a packet for downs that have not seen a later one."""
+    return Packet(
+        packet.source,
+        packet.seq,
+        packet.ts,
+        packet.marker,
+        packet.pt,
+        packet.codec,
+        packet.payload,
+        packet.look,
+        packet.elements,
+        packet.arrival_us,
+        False,
+    )
