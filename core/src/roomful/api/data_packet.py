@@ -1,0 +1,92 @@
+"""Data packets of participants and of the API, checked, stamped and encoded once (DataPacket).
+
+Whoever sends: the server writes the sender's SID and identity over whatever the packet says, and
+leaves both blank for hidden senders. The channel decides about reliability, not the packet.
+"""
+
+from __future__ import annotations
+
+from google.protobuf.message import DecodeError
+from livekit.protocol import models
+
+from roomful.errors import InvalidArgument, PermissionDenied, RemoteProtocolError
+from roomful.model.enums import ParticipantKind
+from roomful.model.events import DataMessage
+from roomful.model.participant import Participant
+
+MAX_PAYLOAD = 64_000
+MAX_DESTINATIONS = 1_000
+_RELAYED = frozenset(
+    {
+        "user", "stream_header", "stream_chunk", "stream_trailer", "rpc_request", "rpc_ack",
+        "rpc_response", "transcription", "chat_message", "sip_dtmf", "encrypted_packet",
+    }
+)
+
+
+def message_from_client(
+    data: bytes, sender: Participant, *, reliable: bool
+) -> DataMessage | None:
+    """Return what to relay of a packet that came over a data channel; None: nothing.
+
+    Raises `RemoteProtocolError` for bytes that are no DataPacket, a `RequestError` for a packet
+    that this sender may not send.
+    """
+    if len(data) > MAX_PAYLOAD + 2_000:
+        raise InvalidArgument(f"data packet exceeds {MAX_PAYLOAD} bytes")
+    try:
+        packet = models.DataPacket.FromString(data)
+    except DecodeError as error:
+        raise RemoteProtocolError("a data channel message is no DataPacket") from error
+    value = packet.WhichOneof("value")
+    if value not in _RELAYED:
+        return None
+    if value == "transcription" and sender.kind is not ParticipantKind.AGENT:
+        raise PermissionDenied("transcriptions come from agents alone")
+    _stamp(packet, sender, reliable)
+    destinations = _destinations(packet)
+    return DataMessage(
+        payload=packet.SerializeToString(),
+        reliable=reliable,
+        sender_sid=sender.sid,
+        sender_identity=sender.identity,
+        sequence=packet.sequence if reliable else 0,
+        destinations=destinations,
+    )
+
+
+def _stamp(packet: models.DataPacket, sender: Participant, reliable: bool) -> None:
+    packet.kind = models.DataPacket.RELIABLE if reliable else models.DataPacket.LOSSY
+    hidden = sender.permission.hidden
+    sid, identity = ("", "") if hidden else (sender.sid, sender.identity)
+    packet.participant_sid = sid
+    spoken_for = _speaks_for_another(packet, sender)
+    if not spoken_for:
+        packet.participant_identity = identity
+    if packet.HasField("user"):
+        packet.user.participant_sid = sid
+        packet.user.participant_identity = identity
+
+
+def _speaks_for_another(packet: models.DataPacket, sender: Participant) -> bool:
+    """An agent may pass on what somebody else said; it is marked as generated then."""
+    other = packet.participant_identity
+    if sender.kind is not ParticipantKind.AGENT or not other or other == sender.identity:
+        return False
+    if packet.HasField("chat_message"):
+        packet.chat_message.generated = True
+        return True
+    if packet.HasField("stream_header") and packet.stream_header.HasField("text_header"):
+        packet.stream_header.text_header.generated = True
+        return True
+    return False
+
+
+def _destinations(packet: models.DataPacket) -> frozenset[str]:
+    """Identities it is for; the deprecated field of user packets counts as well."""
+    found = set(packet.destination_identities)
+    if packet.HasField("user"):
+        found.update(packet.user.destination_identities)
+    if len(found) > MAX_DESTINATIONS:
+        raise InvalidArgument(f"more than {MAX_DESTINATIONS} destinations")
+    return frozenset(found)

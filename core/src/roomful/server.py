@@ -1,0 +1,217 @@
+"""The server: puts the parts together, starts them in order, stops them in reverse.
+
+    async with RoomServer(settings) as server:
+        ...                     # every listener is up, `server.url` says where
+
+Several may live in one process. Start: data directory → plugins → state → offers → startup hooks →
+media plane → HTTP → services. Whatever was started is stopped, also when a later step fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from roomful.api.app import create_app
+from roomful.auth.grants import Grants
+from roomful.auth.token import Tokens
+from roomful.clock import Clock, SystemClock
+from roomful.data_dir import DataDir
+from roomful.errors import ConfigError, PermissionDenied, Unimplemented
+from roomful.ids import NODE, new_sid
+from roomful.model.enums import DisconnectReason
+from roomful.model.events import RoomOptions
+from roomful.model.media import MediaPlane
+from roomful.plugin.manager import Offers, PluginManager
+from roomful.room.door import Door
+from roomful.room.factories import Connection, Factories, JoinRequest
+from roomful.room.manager import RoomManager
+from roomful.settings import Settings
+from roomful.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+
+class RoomServer:
+    """One server; what hooks get as `server`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        plugins: PluginManager | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """`plugins`: loaded already (tests); None loads what the settings select at the start."""
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self.node_id = settings.node_id or new_sid(NODE)
+        self.factories = Factories()
+        self.media: MediaPlane | None = None
+        self.url = ""
+        self._given_plugins = plugins
+        self._stack = contextlib.AsyncExitStack()
+
+    # --- what hooks use ----------------------------------------------------------------------
+
+    async def join(self, request: JoinRequest) -> Connection:
+        """Let a participant in: the only road, for every kind. Raises `RequestError`s."""
+        return await self._door.join(request)
+
+    async def check_join(self, request: JoinRequest) -> None:
+        """Raise what `join` would refuse with, as far as that is known before."""
+        await self._door.check(request)
+
+    # --- life --------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> RoomServer:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._drain()
+        await self._stack.aclose()
+
+    async def serve_forever(self) -> None:
+        """Wait until cancelled."""
+        await asyncio.Event().wait()
+
+    async def _start(self) -> None:
+        data_dir = DataDir(self.settings.data_dir)
+        data_dir.open()
+        self._stack.callback(data_dir.close)
+        self.plugins = self._given_plugins or PluginManager.load(self.settings)
+        await self._open_state()
+        offers = self._take_offers()
+        await self.plugins.startup(self)
+        self._on_stop(lambda: self.plugins.shutdown(self))
+        if self.media is not None:
+            await self.media.start()
+            self._on_stop(self.media.stop)
+        await self._open_http(offers)
+        supervisor = Supervisor()
+        self._on_stop(supervisor.stop)
+        await supervisor.start(offers.services)
+        status = asyncio.create_task(self.rooms.run_status(), name="rooms/status")
+        self._stack.callback(status.cancel)
+
+    async def _open_state(self) -> None:
+        """Open what outlives the process, and settle what a killed one left behind."""
+        settings = self.settings
+        self.tokens = Tokens(settings.keys, self.plugins.find_api_secret, self.clock)
+        self.rooms = RoomManager(
+            self.clock,
+            room_defaults(settings),
+            self.plugins.publish,
+            self._prepare_room,
+            settings.limits.max_rooms,
+        )
+        self._door = Door(
+            self.rooms, self.factories, self.clock, self._check_join, settings.room.auto_create
+        )
+
+    def _take_offers(self) -> Offers:
+        self.media = self.plugins.media_plane(self)
+        offers = self.plugins.build(self)
+        for offer in offers.participant_factories:
+            self.factories.register(offer.value, offer.plugin)
+        return offers
+
+    async def _open_http(self, offers: Offers) -> None:
+        runner = web.AppRunner(
+            create_app(self, offers), access_log=None, handle_signals=False,
+            max_line_size=32 << 10, max_field_size=32 << 10, shutdown_timeout=2.0,
+        )
+        await runner.setup()
+        self._on_stop(runner.cleanup)
+        tls = tls_context(self.settings)
+        port = self.settings.port
+        for address in self.settings.bind:
+            site = web.TCPSite(runner, address, port, ssl_context=tls, reuse_address=True)
+            try:
+                await site.start()
+            except OSError as error:
+                raise ConfigError(
+                    f"setting 'port': {port} on {address} cannot be opened: {error.strerror}; "
+                    "stop the program that has it, or choose another with --port"
+                ) from error
+            port = runner.addresses[0][1]
+        host = self.settings.bind[0]
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
+        self.url = f"{'wss' if tls else 'ws'}://{host}:{port}"
+
+    def _on_stop(self, stop: Callable[[], Awaitable[object]]) -> None:
+        self._stack.push_async_callback(stop)
+
+    async def _drain(self) -> None:
+        """Stop taking anybody in, tell everybody to go elsewhere, within the time the settings give."""
+        try:
+            async with asyncio.timeout(self.settings.drain_timeout_s or None):
+                await self.rooms.close(DisconnectReason.SERVER_SHUTDOWN)
+        except TimeoutError:
+            log.warning("rooms did not close in time")
+
+    # --- deciding ----------------------------------------------------------------------------
+
+    async def _check_join(self, request: JoinRequest) -> None:
+        denied = await self.plugins.check_join(
+            request.room, request.grants, request.grants.kind
+        )
+        if denied is not None:
+            raise PermissionDenied(denied.reason)
+
+    async def _prepare_room(
+        self, name: str, options: RoomOptions, grants: Grants | None
+    ) -> RoomOptions:
+        if grants is not None:
+            options = await self.plugins.choose_room_options(name, grants) or options
+        self._refuse_orphans(options)
+        await self.plugins.prepare_room(self, name, options)
+        return options
+
+    def _refuse_orphans(self, options: RoomOptions) -> None:
+        """Refuse options that belong to a plugin that is not there."""
+        for asked, plugin in ((options.agents, "agents"), (options.egress, "egress")):
+            if asked and not self.plugins.has(plugin):
+                raise Unimplemented(
+                    f"room options ask for {plugin}: install roomful[{plugin}] and enable it"
+                )
+
+
+def room_defaults(settings: Settings) -> RoomOptions:
+    """The options of a room that asks for nothing."""
+    room = settings.room
+    return RoomOptions(
+        empty_timeout_s=room.empty_timeout_s,
+        departure_timeout_s=room.departure_timeout_s,
+        max_participants=room.max_participants,
+    )
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """TLS for the HTTP port, or None. Raises `ConfigError`."""
+    certificate, key = settings.tls.certificate, settings.tls.key
+    if certificate is None or key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"settings 'tls.certificate' and 'tls.key' cannot be used: {error}; give a PEM "
+            "certificate chain and its key"
+        ) from error
+    return context
+
+
+Server = RoomServer
+"""The name that hooks are written against."""
