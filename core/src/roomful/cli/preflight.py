@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
-from pathlib import Path
 
 from roomful.auth.keys import KeyRing
 from roomful.errors import ConfigError
@@ -13,36 +11,10 @@ from roomful.settings import Settings
 
 
 def preflight(settings: Settings) -> None:
-    """Check keys, data directory, TLS files and ports."""
+    """Check keys and ports; the server itself checks its data directory and TLS files."""
     KeyRing(settings.keys).check(settings.bind, serving=not settings.is_dev)
-    _check_data_dir(settings.data_dir)
-    for name, file in (("certificate", settings.tls.certificate), ("key", settings.tls.key)):
-        if file is not None and not os.access(file, os.R_OK):
-            raise ConfigError(
-                f"setting 'tls.{name}': {str(file)!r} cannot be read; give a PEM file that this "
-                "user may read"
-            )
     for address in settings.bind:
         _check_port(address, settings.port)
-
-
-def _check_data_dir(path: Path) -> None:
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except FileExistsError:
-        raise ConfigError(_data_dir(path, "is a file", "name a directory")) from None
-    except OSError as error:
-        raise ConfigError(
-            _data_dir(path, f"cannot be made: {error.strerror}", "make it, or use --data-dir")
-        ) from error
-    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        raise ConfigError(
-            _data_dir(path, "cannot be read and written", "change its owner, or use --data-dir")
-        )
-
-
-def _data_dir(path: Path, problem: str, remedy: str) -> str:
-    return f"setting 'data_dir': {str(path)!r} {problem}; {remedy}"
 
 
 def _check_port(address: str, port: int) -> None:

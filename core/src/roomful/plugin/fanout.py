@@ -48,12 +48,13 @@ class EventFanout:
             listener.put(event)
 
     async def drain(self, limit_s: float) -> None:
-        """Wait until every queue is empty, at most `limit_s`, then end the tasks."""
+        """Wait until every queue is empty, at most `limit_s`, then end the tasks; once."""
         joins = [listener.drained() for listener in self._listeners]
         if joins:
             await asyncio.wait([asyncio.ensure_future(join) for join in joins], timeout=limit_s)
         for listener in self._listeners:
             await listener.stop()
+        self._listeners.clear()
 
 
 class _Listener:

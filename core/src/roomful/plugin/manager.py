@@ -8,6 +8,7 @@ that bring hooks of their own use `offers`, `first`, `check` and `prepare` with 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -20,6 +21,8 @@ from roomful.plugin.discovery import PluginSettings, build, discover, load_class
 from roomful.plugin.fanout import EventFanout
 from roomful.plugin.registry import Implementation, PluginRecord, PluginRegistry, PluginState
 from roomful.plugin.service import Denied, HealthCheck, Offer, Service
+from roomful.plugin.stalls import StallWatch
+from roomful.plugin.tasks import TaskLedger
 
 if TYPE_CHECKING:
     from aiohttp.web import AbstractRouteDef
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STARTUP_LIMIT_S, SHUTDOWN_LIMIT_S = 30.0, 10.0
+DRAIN_LIMIT_S = 5.0
 DECIDE_LIMIT_S, PREPARE_LIMIT_S = 5.0, 10.0
 
 
@@ -57,6 +61,7 @@ class PluginManager(PluginRegistry):
     def __init__(self, *, skip_broken: bool = False) -> None:
         super().__init__(skip_broken=skip_broken)
         self._fanout: EventFanout | None = None
+        self._running = contextlib.AsyncExitStack()
 
     @classmethod
     def load(cls, settings: PluginSettings) -> PluginManager:
@@ -160,28 +165,39 @@ class PluginManager(PluginRegistry):
     # --- life --------------------------------------------------------------------------------
 
     async def startup(self, server: Server) -> None:
-        """Start the event queues, then every plugin, in the order of names."""
-        listeners = self.implementations("on_event")
-        self._fanout = EventFanout(listeners, self.counters)
-        self._fanout.start()
-        for implementation in self.implementations("startup"):
-            try:
-                await _answer(implementation, {"server": server}, STARTUP_LIMIT_S)
-            except ConfigError:
-                raise
-            except Exception as error:
-                log.debug("startup failed", exc_info=True)
-                self.fail(implementation.error(_said(error)))
+        """Start watching and the event queues, then every plugin, in the order of names."""
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(StallWatch(self))
+            await stack.enter_async_context(TaskLedger(self))
+            self._fanout = EventFanout(self.implementations("on_event"), self.counters)
+            self._fanout.start()
+            stack.push_async_callback(self._fanout.drain, DRAIN_LIMIT_S)
+            for implementation in self.implementations("startup"):
+                await self._start_one(implementation, server)
+            self._running = stack.pop_all()
 
-    async def shutdown(self, server: Server, drain_s: float = 5.0) -> None:
-        """Drain the event queues, then shut every plugin down, in the reverse order of names."""
+    async def shutdown(self, server: Server) -> None:
+        """Drain the event queues, shut every plugin down in the reverse order of names.
+
+        Tasks that plugins leave behind are named and ended.
+        """
         if self._fanout is not None:
-            await self._fanout.drain(drain_s)
+            await self._fanout.drain(DRAIN_LIMIT_S)
         for implementation in reversed(self.implementations("shutdown")):
             try:
                 await _answer(implementation, {"server": server}, SHUTDOWN_LIMIT_S)
             except Exception:
                 self._note(implementation)
+        await self._running.aclose()
+
+    async def _start_one(self, implementation: Implementation, server: Server) -> None:
+        try:
+            await _answer(implementation, {"server": server}, STARTUP_LIMIT_S)
+        except ConfigError:
+            raise
+        except Exception as error:
+            log.debug("startup failed", exc_info=True)
+            self.fail(implementation.error(_said(error)))
 
     # --- decide ------------------------------------------------------------------------------
 

@@ -131,6 +131,11 @@ class PluginRegistry:
             if self.records[name].state is PluginState.OK
         ]
 
+    def has(self, name: str) -> bool:
+        """Whether this plugin is installed, enabled and well."""
+        record = self.records.get(name)
+        return record is not None and record.state is PluginState.OK
+
     def implementations(self, hook: str) -> list[Implementation]:
         """Return who implements a hook, in order: `tryfirst`, names, `trylast`."""
         caller = getattr(self._pluggy.hook, hook, None)
