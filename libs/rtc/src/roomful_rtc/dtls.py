@@ -1,0 +1,430 @@
+"""DTLS of one peer: aiortc's `RTCDtlsTransport` with our rules around it (RFC 5764, RFC 8827).
+
+Ours: which datagrams come in and how many may wait, how many handshakes run at once and how long,
+which suites are offered, how flights are cut into datagrams, and the keys for the engine. Of SRTP
+only RTCP passes here; RTP is the engine's, so `_tx_srtp.protect` is never called.
+
+Every private name of aiortc used here is asserted in `tests/contract/test_aiortc_surface.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import pylibsrtp
+from aiortc import RTCCertificate
+from aiortc.rtcdtlstransport import (
+    SRTP_PROFILES,
+    X509_DIGEST_ALGORITHMS,
+    RTCDtlsFingerprint,
+    RTCDtlsParameters,
+    RTCDtlsTransport,
+    State,
+)
+from OpenSSL import SSL
+
+from roomful.clock import Clock
+from roomful.errors import RemoteProtocolError, TransportError
+from roomful_rtc.engine import AES_128_CM, AES_128_GCM, AES_256_GCM, KEY_AND_SALT
+
+HANDSHAKES_AT_ONCE = 8
+SILENT_S = 1.0
+HANDSHAKE_S = 10.0
+HANDSHAKE_BYTES = 64 * 1024
+WAITING_BEFORE_KEYS, WAITING = 8, 64
+DATAGRAM_BYTES = 1200
+"""Size to which our flights are cut; fits any path of RFC 8200's minimum MTU."""
+
+_CIPHERS = (
+    b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+    b"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+    b"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+)
+_DTLS_1_2 = 0xFEFD
+_EXPORTER = b"EXTRACTOR-dtls_srtp"
+_RECORD_HEADER = 13
+_PROFILES = {
+    b"SRTP_AEAD_AES_256_GCM": (AES_256_GCM, 12),
+    b"SRTP_AEAD_AES_128_GCM": (AES_128_GCM, 12),
+    b"SRTP_AES128_CM_SHA1_80": (AES_128_CM, 14),
+}
+"""OpenSSL's name → (the engine's name, bytes of salt)."""
+
+
+class LocalCertificate(RTCCertificate):
+    """The process's self-signed ECDSA P-256 certificate; one TLS context serves every peer."""
+
+    _context: SSL.Context | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Value of `a=fingerprint`."""
+        first = next(f for f in self.getFingerprints() if f.algorithm == "sha-256")
+        return f"{first.algorithm} {first.value}"
+
+    def _create_ssl_context(self, srtp_profiles: Any) -> SSL.Context:  # noqa: ANN401 - aiortc's
+        if self._context is None:
+            context: SSL.Context = super()._create_ssl_context(srtp_profiles)
+            context.set_min_proto_version(_DTLS_1_2)
+            context.set_max_proto_version(_DTLS_1_2)
+            context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_QUERY_MTU)
+            context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+            context.set_cipher_list(_CIPHERS)
+            self._context = context
+        return self._context
+
+
+@dataclass(frozen=True, slots=True)
+class SrtpKeys:
+    """What `Engine.set_keys` takes."""
+
+    profile: str
+    rx: bytes = field(repr=False)
+    tx: bytes = field(repr=False)
+
+
+def parse_fingerprint(value: str) -> RTCDtlsFingerprint:
+    """Take the value of `a=fingerprint` apart.
+
+    Raises:
+        RemoteProtocolError: malformed, or weaker than SHA-256.
+    """
+    algorithm, _, digest = value.strip().partition(" ")
+    algorithm = algorithm.lower()
+    if algorithm not in X509_DIGEST_ALGORITHMS:
+        raise RemoteProtocolError(f"fingerprint algorithm {algorithm[:16]!r} is not accepted")
+    size: int = X509_DIGEST_ALGORITHMS[algorithm].digest_size
+    pairs = digest.strip().upper().split(":")
+    if len(pairs) != size or not all(
+        len(pair) == 2 and set(pair) <= set("0123456789ABCDEF") for pair in pairs
+    ):
+        raise RemoteProtocolError(f"fingerprint is not {size} hexadecimal bytes")
+    return RTCDtlsFingerprint(algorithm=algorithm, value=":".join(pairs))
+
+
+class HandshakeGate:
+    """At most so many handshakes work at once; the others wait in the order in which they came."""
+
+    def __init__(self, places: int = HANDSHAKES_AT_ONCE) -> None:
+        self._free = places
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        """bounded by the number of peers"""
+
+    @property
+    def free(self) -> int:
+        """Places nobody holds."""
+        return self._free
+
+    async def enter(self) -> None:
+        """Wait for a place."""
+        if self._free and not self._waiting:
+            self._free -= 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave()
+            else:
+                self._waiting.remove(turn)
+            raise
+
+    def leave(self) -> None:
+        """Give a place up: the next in the row gets it."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
+class Wire:
+    """What `RTCDtlsTransport` knows of ICE: a role, a state, and datagrams in and out.
+
+    Datagrams in wait in a bounded queue, of which the oldest is dropped.
+    """
+
+    role = "controlled"
+    state = "completed"
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
+        self._waiting: deque[bytes] = deque()
+        """bounded by `limit`"""
+        self._ready: asyncio.Future[None] | None = None
+        self._closed = False
+        self.limit = WAITING_BEFORE_KEYS
+        self.dropped = 0
+
+    def feed(self, datagram: bytes) -> None:
+        """Take a datagram of the peer in."""
+        if self._closed or not datagram:
+            return
+        while len(self._waiting) >= self.limit:
+            self._waiting.popleft()
+            self.dropped += 1
+        self._waiting.append(datagram)
+        self._wake()
+
+    def close(self) -> None:
+        """End the reader with `ConnectionError`."""
+        self._closed = True
+        self._waiting.clear()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._ready is not None and not self._ready.done():
+            self._ready.set_result(None)
+
+    async def wait(self) -> None:
+        """Return when a datagram waits."""
+        while not self._waiting:
+            if self._closed:
+                raise ConnectionError("closed")
+            self._ready = asyncio.get_running_loop().create_future()
+            try:
+                await self._ready
+            finally:
+                self._ready = None
+
+    def take(self) -> bytes:
+        """Take the datagram that `wait` announced."""
+        if not self._waiting:
+            raise ConnectionError("closed")
+        return self._waiting.popleft()
+
+    async def _recv(self) -> bytes:
+        await self.wait()
+        return self.take()
+
+    async def _send(self, data: bytes) -> None:
+        if not self._closed:
+            self._write(data)
+
+
+class PeerDtls(RTCDtlsTransport):
+    """One handshake and the records after it."""
+
+    def __init__(
+        self, wire: Wire, certificate: LocalCertificate, gate: HandshakeGate, clock: Clock
+    ) -> None:
+        super().__init__(wire, [certificate])  # type: ignore[arg-type]  # duck-typed by design
+        self._wire, self._gate, self._clock = wire, gate, clock
+        self._has_place = False
+        self._heard_at = self._deadline = float("inf")
+        self._bytes_in = 0
+        self._why = "handshake refused"
+
+    async def handshake(self, role: str, fingerprint: RTCDtlsFingerprint) -> SrtpKeys:
+        """Run the handshake.
+
+        Args:
+            role: "server" (we are passive) or "client".
+            fingerprint: that the peer's certificate must have.
+
+        Raises:
+            TransportError: it did not come about; the message says why.
+        """
+        self._set_role(role)
+        try:
+            await self.start(RTCDtlsParameters(fingerprints=[fingerprint]))
+        finally:
+            self._leave()
+        if self._state is not State.CONNECTED:
+            raise TransportError(f"dtls: {self._why}")
+        self._wire.limit = WAITING
+        return self._export()
+
+    def _export(self) -> SrtpKeys:
+        """Cut the exported block: client key, server key, client salt, server salt (RFC 5764)."""
+        profile, salt = _PROFILES[self._ssl.get_selected_srtp_profile()]
+        key = KEY_AND_SALT[profile] - salt
+        block: bytes = self._ssl.export_keying_material(_EXPORTER, 2 * (key + salt))
+        salts = block[2 * key :]
+        client, server = block[:key] + salts[:salt], block[key : 2 * key] + salts[salt:]
+        if self._role == "server":
+            return SrtpKeys(profile, rx=client, tx=server)
+        return SrtpKeys(profile, rx=server, tx=client)
+
+    # -- the handshake's input ---------------------------------------------------------------
+
+    async def _do_handshake(self) -> None:
+        self._ssl.set_ciphertext_mtu(DATAGRAM_BYTES)
+        if self._role == "client":
+            self._begin()
+        await super()._do_handshake()
+        if self._state is State.FAILED:
+            await self._write_ssl()  # the alert that says why
+
+    def _validate_peer_identity(self, remoteParameters: RTCDtlsParameters) -> None:  # noqa: N803
+        super()._validate_peer_identity(remoteParameters)
+        if self._state is State.FAILED:
+            self._why = "the certificate's fingerprint is not the announced one"
+
+    def _setup_srtp(self) -> None:
+        super()._setup_srtp()
+        if self._state is State.FAILED:
+            self._why = "no common SRTP profile"
+
+    def _begin(self) -> None:
+        if self._deadline == float("inf"):
+            self._deadline = self._clock.monotonic() + HANDSHAKE_S
+
+    async def _recv_next(self) -> None:
+        if self.encrypted:
+            await self._recv_records()
+            return
+        try:
+            await self._recv_flight()
+        except ConnectionError as error:
+            self._why = str(error)
+            raise
+
+    async def _recv_flight(self) -> None:
+        retransmit = self._ssl.DTLSv1_get_timeout()
+        try:
+            async with asyncio.timeout(self._patience(retransmit)):
+                await self._wire.wait()
+        except TimeoutError:
+            self._on_silence()
+            await self._write_ssl()
+            return
+        await self._enter()
+        data = self._wire.take()
+        self._heard_at = self._clock.monotonic()
+        self._bytes_in += len(data)
+        if self._bytes_in > HANDSHAKE_BYTES:
+            raise ConnectionError("handshake is too large")
+        self._ssl.bio_write(data)
+
+    def _patience(self, retransmit: float | None) -> float | None:
+        """Seconds to wait for a datagram: until the next thing there is to do."""
+        now = self._clock.monotonic()
+        ends = self._deadline - now
+        if self._has_place:
+            ends = min(ends, self._heard_at + SILENT_S - now)
+        if retransmit is not None:
+            ends = min(ends, retransmit)
+        return None if ends == float("inf") else max(ends, 0.001)
+
+    def _on_silence(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._deadline:
+            raise ConnectionError(f"handshake took more than {HANDSHAKE_S:.0f} s")
+        if now - self._heard_at >= SILENT_S:
+            self._leave()
+        if self._ssl.DTLSv1_get_timeout() == 0:
+            self._ssl.DTLSv1_handle_timeout()
+
+    async def _enter(self) -> None:
+        if not self._has_place:
+            await self._gate.enter()
+            self._has_place = True
+            self._begin()
+
+    def _leave(self) -> None:
+        if self._has_place:
+            self._has_place = False
+            self._gate.leave()
+
+    # -- records -----------------------------------------------------------------------------
+
+    async def _recv_records(self) -> None:
+        """Hand on every record that has come, then wait for a datagram."""
+        while (data := self._read()) is not None:
+            if self._data_receiver is not None:
+                await self._data_receiver._handle_data(data)
+        await self._write_ssl()
+        await self._wire.wait()
+        self._ssl.bio_write(self._wire.take())
+
+    def _read(self) -> bytes | None:
+        try:
+            return bytes(self._ssl.recv(1500))
+        except SSL.WantReadError:
+            return None
+        except SSL.ZeroReturnError as closed:
+            raise ConnectionError("closed by the peer") from closed
+        except SSL.Error as error:
+            raise ConnectionError("broken session") from error
+
+    async def _write_ssl(self) -> None:
+        """Send what OpenSSL has to say, whole records in datagrams of a bounded size."""
+        try:
+            pending = bytes(self._ssl.bio_read(1 << 16))
+        except SSL.Error:
+            return
+        for datagram in datagrams(pending):
+            await self._wire._send(datagram)
+
+    # -- RTCP --------------------------------------------------------------------------------
+
+    def protect_rtcp(self, packet: bytes) -> bytes | None:
+        """Encrypt a compound packet; None before the handshake and for what libsrtp refuses."""
+        if self._state is not State.CONNECTED:
+            return None
+        try:
+            return bytes(self._tx_srtp.protect_rtcp(packet))
+        except pylibsrtp.Error:
+            return None
+
+    def unprotect_rtcp(self, data: bytes) -> bytes | None:
+        """Check and decrypt a compound packet; None if it is not the peer's or comes again."""
+        if self._state is not State.CONNECTED:
+            return None
+        try:
+            return bytes(self._rx_srtp.unprotect_rtcp(data))
+        except (pylibsrtp.Error, ValueError, TypeError):
+            return None
+
+    def close(self) -> list[asyncio.Task[None]]:
+        """Send the closing alert if there is a session, end the reader; return its task."""
+        reader: Any = self._task
+        drive(self.stop())
+        self._wire.close()
+        self.remove_all_listeners()
+        return [reader] if reader is not None and reader is not asyncio.current_task() else []
+
+
+def drive(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that never waits to its end, without a task.
+
+    Sending never waits here: OpenSSL writes to memory and the engine takes or drops a datagram.
+    """
+    try:
+        work.send(None)
+    except StopIteration:
+        return
+    work.close()
+    raise AssertionError("sending waited")
+
+
+def datagrams(records: bytes, limit: int = DATAGRAM_BYTES) -> list[bytes]:
+    """Cut concatenated DTLS records into datagrams of whole records, filled up to the limit."""
+    cut: list[bytes] = []
+    start = position = 0
+    while position < len(records):
+        length = int.from_bytes(records[position + 11 : position + 13], "big")
+        end = position + _RECORD_HEADER + length
+        if end - start > limit and position > start:
+            cut.append(records[start:position])
+            start = position
+        position = end
+    if start < len(records):
+        cut.append(records[start:])
+    return cut
+
+
+SUPPORTED_PROFILES = frozenset(
+    _PROFILES[profile.openssl_profile][0]
+    for profile in SRTP_PROFILES
+    if profile.openssl_profile in _PROFILES
+)
+"""The engine's names of what this build of libsrtp can do."""
