@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roomful.auth.claims import ClaimRules
 from roomful.auth.keys import KeyRing
 from roomful.auth.token import TOKEN_BYTES, Tokens, fingerprint
 from roomful.errors import Unauthenticated
@@ -137,6 +138,17 @@ async def test_room_config_becomes_room_options(tokens):
     assert grants.room_config == RoomOptions(empty_timeout_s=60, max_participants=2, metadata="m")
 
 
+async def test_what_a_room_config_leaves_out_is_the_operators(clock):
+    rules = ClaimRules(RoomOptions(empty_timeout_s=7, departure_timeout_s=8, max_participants=9))
+    tokens = Tokens({KEY: SECRET}, clock=clock, rules=rules)
+
+    grants = await tokens.verify(signed(roomConfig={"emptyTimeout": 60}))
+
+    assert grants.room_config == RoomOptions(
+        empty_timeout_s=60, departure_timeout_s=8, max_participants=9
+    )
+
+
 @pytest.mark.parametrize(
     "egress",
     [
@@ -152,7 +164,7 @@ async def test_storage_credentials_in_a_token_are_refused_naming_profiles(tokens
 
 
 async def test_storage_credentials_in_a_token_can_be_allowed(clock):
-    lenient = Tokens({KEY: SECRET}, clock=clock, allow_credentials=True)
+    lenient = Tokens({KEY: SECRET}, clock=clock, rules=ClaimRules(allow_credentials=True))
     egress = {"room": {"fileOutputs": [{"filepath": "a", "s3": {"bucket": "b"}}]}}
 
     grants = await lenient.verify(signed(roomConfig={"egress": egress}))

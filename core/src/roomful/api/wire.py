@@ -209,9 +209,11 @@ def codec_from_wire(message: models.SimulcastCodecInfo) -> TrackCodec:
     )
 
 
-def options_from_wire(message: room.CreateRoomRequest | room.RoomConfiguration) -> RoomOptions:
-    """Return the options that a request or a token's `roomConfig` states (see `options_of`)."""
-    return options_of(message)
+def options_from_wire(
+    message: room.CreateRoomRequest | room.RoomConfiguration, defaults: RoomOptions | None = None
+) -> RoomOptions:
+    """Return the options that a request states; numbers that are 0 take the defaults."""
+    return options_of(message, defaults or RoomOptions())
 
 
 def word_from_wire(word: type[_E], number: int) -> _E:

@@ -7,16 +7,15 @@ false: three-state permissions stay None.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from roomful.auth.grants import Grants
 from roomful.auth.room_config import options_from_token
 from roomful.errors import InvalidArgument
 from roomful.model.enums import ParticipantKind, TrackSource
+from roomful.model.events import RoomOptions
 from roomful.model.permission import Permission
-
-SIP_ATTRIBUTES = "sip."
-"""attributes of this prefix are set by the SIP transport alone"""
 
 _VIDEO = {
     "roomJoin": "room_join",
@@ -53,14 +52,23 @@ _PERMISSION = {
 """name in the token → field of `Permission`"""
 
 
-def grants_from_claims(claims: Mapping[str, Any], *, allow_credentials: bool = False) -> Grants:
+@dataclass(frozen=True, slots=True)
+class ClaimRules:
+    """What the operator decided about tokens."""
+
+    room_defaults: RoomOptions = field(default_factory=RoomOptions)
+    """options that a token's `roomConfig` does not state"""
+    allow_credentials: bool = False
+    """whether `roomConfig` may carry what opens a storage"""
+
+
+def grants_from_claims(claims: Mapping[str, Any], rules: ClaimRules | None = None) -> Grants:
     """Return the grants of verified claims.
 
     Raises `InvalidArgument` naming the claim that is malformed. Unknown claims are kept for the
     refreshed token and mean nothing.
     """
     video, sip = _table(claims, "video"), _table(claims, "sip")
-    config = claims.get("roomConfig")
     return Grants(
         issuer=str(claims["iss"]),
         identity=_text(claims, "sub"),
@@ -68,11 +76,7 @@ def grants_from_claims(claims: Mapping[str, Any], *, allow_credentials: bool = F
         attributes=_attributes(claims),
         kind=_kind(claims),
         can_publish_sources=_sources(video),
-        room_config=(
-            None
-            if config is None
-            else options_from_token(config, allow_credentials=allow_credentials)
-        ),
+        room_config=_room_config(claims, rules or ClaimRules()),
         claims=dict(claims),
         **_texts(claims, _TEXTS),
         **_texts(video, _VIDEO_TEXTS),
@@ -84,10 +88,19 @@ def grants_from_claims(claims: Mapping[str, Any], *, allow_credentials: bool = F
 def video_of(permission: Permission) -> dict[str, object]:
     """Return the video grants that state this permission in full."""
     stated: dict[str, object] = {
-        name: getattr(permission, field) for name, field in _PERMISSION.items()
+        name: getattr(permission, grant) for name, grant in _PERMISSION.items()
     }
     stated["canPublishSources"] = [s.name.lower() for s in permission.can_publish_sources]
     return stated
+
+
+def _room_config(claims: Mapping[str, Any], rules: ClaimRules) -> RoomOptions | None:
+    config = claims.get("roomConfig")
+    if config is None:
+        return None
+    return options_from_token(
+        config, rules.room_defaults, allow_credentials=rules.allow_credentials
+    )
 
 
 def _table(claims: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -109,18 +122,18 @@ def _text(claims: Mapping[str, Any], name: str) -> str:
 
 
 def _texts(claims: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    return {field: _text(claims, name) for name, field in names.items()}
+    return {grant: _text(claims, name) for name, grant in names.items()}
 
 
 def _flags(claims: Mapping[str, Any], table: str, names: Mapping[str, str]) -> dict[str, Any]:
     flags: dict[str, Any] = {}
-    for name, field in names.items():
+    for name, grant in names.items():
         value = claims.get(name)
         if value is None:
             continue
         if not isinstance(value, bool):
             raise InvalidArgument(f"claim {table}.{name} is neither true nor false")
-        flags[field] = value
+        flags[grant] = value
     return flags
 
 
@@ -151,6 +164,6 @@ def _attributes(claims: Mapping[str, Any]) -> dict[str, str]:
     for name, value in attributes.items():
         if not isinstance(value, str):
             raise InvalidArgument(f"claim attributes: the value of {name!r} is not a text")
-        if name.startswith(SIP_ATTRIBUTES):
+        if name.startswith("sip."):
             raise InvalidArgument(f"claim attributes: {name!r} is set by the SIP transport alone")
     return dict(attributes)

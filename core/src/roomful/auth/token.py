@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import jwt
 
-from roomful.auth.claims import grants_from_claims, video_of
+from roomful.auth.claims import ClaimRules, grants_from_claims, video_of
 from roomful.auth.grants import Grants
 from roomful.auth.keys import FindSecret, KeyRing
 from roomful.clock import Clock, SystemClock
@@ -35,11 +35,11 @@ class TokenVerifier:
     """Turns the text of a token into grants."""
 
     def __init__(
-        self, keys: KeyRing, clock: Clock | None = None, *, allow_credentials: bool = False
+        self, keys: KeyRing, clock: Clock | None = None, rules: ClaimRules | None = None
     ) -> None:
         self._keys = keys
         self._clock = clock or SystemClock()
-        self._allow_credentials = allow_credentials
+        self._rules = rules or ClaimRules()
 
     async def verify(self, token: str) -> Grants:
         """Return the grants of a valid token; raise `Unauthenticated` saying what is wrong."""
@@ -50,7 +50,7 @@ class TokenVerifier:
         claims = _verified(token, secret)
         self._check_times(claims)
         try:
-            return grants_from_claims(claims, allow_credentials=self._allow_credentials)
+            return grants_from_claims(claims, self._rules)
         except InvalidArgument as error:
             raise Unauthenticated(f"invalid token: {error.message}") from error
 
@@ -117,11 +117,10 @@ class Tokens(TokenVerifier, TokenIssuer):
         keys: KeyRing | Mapping[str, str],
         find_api_secret: FindSecret | None = None,
         clock: Clock | None = None,
-        *,
-        allow_credentials: bool = False,
+        rules: ClaimRules | None = None,
     ) -> None:
         ring = keys if isinstance(keys, KeyRing) else KeyRing(keys, find_api_secret)
-        TokenVerifier.__init__(self, ring, clock, allow_credentials=allow_credentials)
+        TokenVerifier.__init__(self, ring, clock, rules)
 
 
 def fingerprint(token: str) -> str:
