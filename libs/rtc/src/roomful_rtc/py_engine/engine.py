@@ -42,6 +42,7 @@ from roomful_rtc.py_engine.rows import (
     Unclaimed,
     Up,
     history_length,
+    nowhere,
 )
 from roomful_rtc.py_engine.srtp import Context
 from roomful_rtc.py_engine.ways import Ways
@@ -266,8 +267,13 @@ class PyEngine:
         if write is not None:
             peer.send = lambda data, to: write(bytes(data))
             return
-        sock, peer.sockaddr = self._ways.to(peer.addr)
-        peer.send = sock.sendto
+        try:
+            sock, peer.sockaddr = self._ways.to(peer.addr)
+        except ValueError:
+            # An address of another kind (ICE-TCP): nothing goes out until `set_tcp`.
+            peer.send = nowhere
+        else:
+            peer.send = sock.sendto
 
     def remove_peer(self, peer: int) -> None:
         """Remove it with its ups and downs."""

@@ -57,7 +57,7 @@ class Peer:
         self.handle = handle
         self.addr = addr
         self.addresses = {addr}
-        self.send: Send = _nowhere
+        self.send: Send = nowhere
         self.sockaddr: Any = addr
         self.write: Callable[[bytes], None] | None = None
         self.rx: Context | None = None
@@ -83,7 +83,8 @@ class Peer:
         self.auth_failures = 0
 
 
-def _nowhere(data: memoryview | bytes, to: object) -> object:
+def nowhere(data: memoryview | bytes, to: object) -> object:
+    """Refuse to send: the peer's address is none that a UDP socket reaches."""
     raise OSError("this peer has no way out")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -50,7 +51,7 @@ class Ways:
     def to(self, addr: Address) -> tuple[socket.socket, Any]:
         """Return the socket for an address and the address for the socket; `ValueError` if none."""
         host, port = addr
-        if not 0 < port < 65536 or host in _UNREACHABLE or _is_multicast(host):
+        if not 0 < port < 65536 or host in _UNREACHABLE or not _is_unicast(host):
             raise ValueError(f"nothing is sent to {host} port {port}")
         heard = self._heard.get(addr)
         if ":" in host:
@@ -70,8 +71,9 @@ class Ways:
 _FAMILIES = frozenset({socket.AF_INET, socket.AF_INET6})
 
 
-def _is_multicast(host: str) -> bool:
-    if ":" in host:
-        return host[:2].lower() == "ff"
-    head = host.split(".", 1)[0]
-    return head.isdigit() and 224 <= int(head) <= 239
+def _is_unicast(host: str) -> bool:
+    """Say whether `host` is a numeric address that may be sent to."""
+    try:
+        return not ipaddress.ip_address(host).is_multicast
+    except ValueError:
+        return False
