@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from roomful.errors import LocalProtocolError
-from roomful_rtc.offer_answer.capabilities import CAPABILITIES, Capabilities
-from roomful_rtc.offer_answer.codecs import Formats, choose, choose_extensions, with_parameters
+from roomful_rtc.offer_answer.capabilities import CAPABILITIES, OPUS_FMTP, Capabilities
+from roomful_rtc.offer_answer.codecs import Formats, choose, choose_extensions
 from roomful_rtc.offer_answer.decisions import (
     Decide,
     Decision,
@@ -69,6 +70,7 @@ def answer(
             (one payload type or extension id with two meanings).
         LocalProtocolError: a decision that the section's direction does not allow.
     """
+    choice = _Choice(capabilities)
     remote = remote_transport(offer)
     role = answering_role(remote.setup, transport.setup)
     admitted = _admitted(offer)
@@ -84,7 +86,7 @@ def answer(
                 data_section(section.mid, section.proto) if accepted else rejected_section(section)
             )
             continue
-        reply = _Reply(index, section, capabilities)
+        reply = _Reply(index, section, choice)
         problem = reply.problem(admitted=index in admitted)
         decision = Reject(problem) if problem else decide(section) or default_decision(section)
         mine, outcome = reply.make(decision)
@@ -124,20 +126,20 @@ class _Reply:
 
     index: int
     section: MediaSection
-    capabilities: Capabilities
+    choice: _Choice
 
     def problem(self, *, admitted: bool) -> str:
         """Why the section must be rejected whatever the caller wants, or ''."""
         section = self.section
         if section.rejected:
             return "rejected by the peer"
-        if section.kind not in self.capabilities.codecs:
+        if section.kind not in self.choice.capabilities.codecs:
             return "media type is not supported"
         if not admitted:
             return "outside the BUNDLE group"
         if section.proto not in RTP_PROTOS or not section.rtcp_mux:
             return "transport is not multiplexed RTP over DTLS"
-        if not choose(section, self.capabilities):
+        if not self.choice.formats(section, Inactive()):
             return "no codec in common"
         return ""
 
@@ -155,8 +157,8 @@ class _Reply:
                 rejected=True,
                 reason=decision.reason,
             )
-        formats = _formats(section, self.capabilities, decision)
-        extensions = choose_extensions(section, self.capabilities)
+        formats = self.choice.formats(section, decision)
+        extensions = self.choice.extensions(section)
         direction = _direction(decision)
         mine = rtp_section(
             section.kind, section.mid, direction, formats, extensions, proto=section.proto
@@ -244,21 +246,49 @@ def _direction(decision: Decision) -> Direction:
             return "inactive"
 
 
-def _formats(section: MediaSection, capabilities: Capabilities, decision: Decision) -> Formats:
-    prefer = decision.prefer if isinstance(decision, Publish) else ""
-    formats = choose(section, capabilities, prefer)
-    return {
-        pt: with_parameters(codec, **_opus_parameters(decision)) if codec.codec == "opus" else codec
-        for pt, codec in formats.items()
-    }
+class _Choice:
+    """What is accepted of sections, worked out once for sections that say the same.
+
+    A parsed description shares the mappings of sections with the same lines, and a client in a
+    large room offers hundreds of those.
+    """
+
+    def __init__(self, capabilities: Capabilities) -> None:
+        self.capabilities = capabilities
+        self._formats: dict[tuple[str, int, str, str], Formats] = {}
+        self._extensions: dict[tuple[str, int], Mapping[str, int]] = {}
+
+    def formats(self, section: MediaSection, decision: Decision) -> Formats:
+        prefer = decision.prefer if isinstance(decision, Publish) else ""
+        fmtp = _opus_fmtp(decision)
+        key = (section.kind, id(section.codecs), prefer, fmtp)
+        known = self._formats.get(key)
+        if known is None:
+            known = self._formats[key] = {
+                pt: replace(codec, fmtp=fmtp) if codec.codec == "opus" else codec
+                for pt, codec in choose(section, self.capabilities, prefer).items()
+            }
+        return known
+
+    def extensions(self, section: MediaSection) -> Mapping[str, int]:
+        key = (section.kind, id(section.extmap))
+        known = self._extensions.get(key)
+        if known is None:
+            known = self._extensions[key] = choose_extensions(section, self.capabilities)
+        return known
 
 
-def _opus_parameters(decision: Decision) -> dict[str, str]:
-    """What we ask of the peer's encoder (RFC 7587 section 7); the usual also for placeholders."""
+def _opus_fmtp(decision: Decision) -> str:
+    """What we ask of the peer's encoder (RFC 7587 section 6.1); the offered values are the peer's.
+
+    Placeholders and subscriptions get what an ordinary publication gets.
+    """
     wish = decision if isinstance(decision, Publish) else Publish()
-    parameters = {"usedtx": "1"} if wish.dtx else {}
+    parameters = [OPUS_FMTP]
+    if wish.dtx:
+        parameters.append("usedtx=1")
     if wish.stereo:
-        parameters |= {"stereo": "1", "maxaveragebitrate": "510000"}
+        parameters.append("stereo=1;maxaveragebitrate=510000")
     if isinstance(decision, Subscribe) and decision.stereo:
-        parameters |= {"sprop-stereo": "1"}
-    return parameters
+        parameters.append("sprop-stereo=1")
+    return ";".join(parameters)

@@ -83,9 +83,10 @@ class Capabilities:
 
 CAPABILITIES = Capabilities()
 
+OPUS_FMTP = "minptime=10;useinbandfec=1"
 _H264 = "level-asymmetry-allowed=1;packetization-mode={};profile-level-id=42e01f"
 _OWN: tuple[tuple[str, int, str, int, int, str], ...] = (
-    ("audio", 111, "opus", 48_000, 2, "minptime=10;useinbandfec=1"),
+    ("audio", 111, "opus", 48_000, 2, OPUS_FMTP),
     ("video", 96, "VP8", 90_000, 1, ""),
     ("video", 102, "H264", 90_000, 1, _H264.format(1)),
     ("video", 98, "VP9", 90_000, 1, "profile-id=0"),

@@ -79,13 +79,6 @@ def engine_codecs(formats: Iterable[RtpFormat]) -> dict[int, Codec]:
     return {f.payload_type: Codec(f.codec, f.clock_rate, max(apt_of(f), 0)) for f in formats}
 
 
-def with_parameters(codec: RtpFormat, **parameters: str) -> RtpFormat:
-    """Add or replace fmtp parameters."""
-    merged = {**codec.parameters, **parameters}
-    fmtp = ";".join(f"{name}={value}" if value else name for name, value in merged.items())
-    return replace(codec, fmtp=fmtp)
-
-
 def choose_extensions(section: MediaSection, capabilities: Capabilities) -> dict[str, int]:
     """Kind → id of the offered header extensions we accept for this kind of section."""
     accepted = capabilities.extensions.get(section.kind, ())

@@ -140,10 +140,13 @@ def conclude(
     codecs: dict[int, Codec] = {}
     extensions: dict[str, int] = {}
     kinds: dict[int, str] = {}
-    for section in sections:
+    # Sections that agree share their mappings; look at each of those once.
+    formats = {id(section.formats): section for section in sections}
+    for section in formats.values():
         for pt, codec in section.codecs.items():
             if codecs.setdefault(pt, codec) != codec:
                 raise RemoteProtocolError("one payload type means two codecs")
+    for section in sections:
         for kind, identifier in section.extensions.items():
             if (
                 extensions.setdefault(kind, identifier) != identifier

@@ -13,7 +13,7 @@ from roomful_rtc.offer_answer.capabilities import (
     own_extensions,
     own_formats,
 )
-from roomful_rtc.offer_answer.codecs import choose, choose_extensions, with_parameters
+from roomful_rtc.offer_answer.codecs import choose, choose_extensions
 from roomful_rtc.offer_answer.decisions import Inactive, Subscribe
 from roomful_rtc.offer_answer.negotiated import (
     DataSection,
@@ -181,7 +181,7 @@ class SubscriberOffer:
         track = slot.track
         if track is not None and track.stereo:
             formats = {
-                pt: with_parameters(f, **{"sprop-stereo": "1"}) if f.codec == "opus" else f
+                pt: replace(f, fmtp=f"{f.fmtp};sprop-stereo=1") if f.codec == "opus" else f
                 for pt, f in formats.items()
             }
         section = rtp_section(

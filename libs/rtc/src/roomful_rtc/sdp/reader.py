@@ -7,22 +7,25 @@ nothing is looked up by scanning what came before. Text of the peer never gets i
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from roomful_rtc.sdp import fields
 from roomful_rtc.sdp.fields import number, refuse
+from roomful_rtc.sdp.format_reader import FORMAT_LINES, FormatReader
 from roomful_rtc.sdp.limits import SdpLimits
 from roomful_rtc.sdp.model import Direction, Fingerprint, MediaSection, SessionDescription
 from roomful_rtc.sdp.section_reader import SectionReader
 
+# Both are read in one pass: no part of them can match in two ways.
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+_LINES = re.compile(r"v=0\n(?:[a-z]=[^\n]*\n)*")
 
 
 def read_description(text: str | bytes, limits: SdpLimits) -> SessionDescription:
     """Read and check; see `SessionDescription.parse`."""
     reader = _DescriptionReader(limits)
-    for kind, value in _lines(_text(text, limits), limits):
-        reader.line(kind, value)
+    reader.read(_lines(_text(text, limits), limits))
     return reader.finish()
 
 
@@ -39,22 +42,18 @@ def _text(text: str | bytes, limits: SdpLimits) -> str:
     return text
 
 
-def _lines(text: str, limits: SdpLimits) -> list[tuple[str, str]]:
-    raw = text.replace("\r\n", "\n").rstrip("\n").split("\n")
-    if len(raw) > limits.lines:
-        raise refuse("too many lines")
-    if _CONTROL.search(text.replace("\r\n", "\n")):
+def _lines(text: str, limits: SdpLimits) -> list[str]:
+    text = text.replace("\r\n", "\n").rstrip("\n") + "\n"
+    if _CONTROL.search(text):
         raise refuse("control character")
-    lines: list[tuple[str, str]] = []
-    for line in raw:
-        kind, equals, value = line[:1], line[1:2], line[2:]
-        if equals != "=" or not "a" <= kind <= "z":
-            raise refuse("a line is not of the form letter=value")
-        if len(line if line.isascii() else line.encode()) > limits.line:
-            raise refuse("a line is too long")
-        lines.append((kind, value))
-    if lines[0] != ("v", "0"):
-        raise refuse("does not begin with v=0")
+    if text.count("\n") > limits.lines:
+        raise refuse("too many lines")
+    if not _LINES.fullmatch(text):
+        raise refuse("not lines of letter=value that begin with v=0")
+    lines = text.split("\n")
+    lines.pop()
+    if max(map(len, lines if text.isascii() else [line.encode() for line in lines])) > limits.line:
+        raise refuse("a line is too long")
     return lines
 
 
@@ -63,6 +62,7 @@ class _DescriptionReader:
 
     def __init__(self, limits: SdpLimits) -> None:
         self.limits = limits
+        self.formats = FormatReader(limits)
         self.values: dict[str, Any] = {}
         self.fingerprints: list[Fingerprint] = []
         self.other: list[tuple[str, str]] = []
@@ -71,28 +71,27 @@ class _DescriptionReader:
         self.sections: list[MediaSection] = []
         self.mids: set[str] = set()
 
-    def line(self, kind: str, value: str) -> None:
-        """Take one line."""
-        match kind:
-            case "a":
-                name, _, rest = value.partition(":")
-                if self.section is not None:
-                    self.section.attribute(name, rest.strip())
-                else:
-                    self._attribute(name, rest.strip())
-            case "m":
+    def read(self, lines: list[str]) -> None:
+        """Take the lines; format lines, by far the most, go the shortest way."""
+        format_lines: list[str] | None = None
+        for line in lines:
+            name, _, value = line.partition(":")
+            if name in FORMAT_LINES and format_lines is not None:
+                format_lines.append(line)
+            elif line[0] == "a":
+                self._attribute(name[2:], value.strip())
+            elif line[0] == "m":
                 self._end_section()
                 if len(self.sections) >= self.limits.sections:
                     raise refuse("too many sections")
-                self.section = SectionReader.begin(value, self.limits)
-            case "c":
+                self.section = SectionReader.begin(line[2:], self.limits, self.formats)
+                format_lines = self.section.format_lines
+            elif line[0] == "c":
                 values = self.values if self.section is None else self.section.values
-                values["connection"] = fields.address(value)
-            case "o":
-                self._origin(value)
-            case _:
-                # s=, t=, b= and the rest say nothing we use.
-                pass
+                values["connection"] = fields.address(line[2:])
+            elif line[0] == "o":
+                self._origin(line[2:])
+            # s=, t=, b= and the rest say nothing we use.
 
     def finish(self) -> SessionDescription:
         """Make the record."""
@@ -107,7 +106,7 @@ class _DescriptionReader:
     def _end_section(self) -> None:
         if self.section is None:
             return
-        section = self.section.finish(self.direction)
+        section = self.section.finish(self.direction, self.formats)
         if section.mid:
             if section.mid in self.mids:
                 raise refuse("a mid is used twice")
@@ -129,32 +128,28 @@ class _DescriptionReader:
         self.values[name] = value
 
     def _attribute(self, name: str, value: str) -> None:
-        match name:
-            case "group" if value.startswith("BUNDLE") and "bundle" not in self.values:
-                self._once("bundle", self._bundle(value))
-            case "ice-lite":
-                self.values["ice_lite"] = True
-            case "extmap-allow-mixed":
-                self.values["extmap_allow_mixed"] = True
-            case "ice-options":
-                self._once("ice_options", tuple(value.split()))
-            case "ice-ufrag":
-                self._once("ice_ufrag", fields.ice_credential(value, 4, "ice-ufrag"))
-            case "ice-pwd":
-                self._once("ice_pwd", fields.ice_credential(value, 22, "ice-pwd"))
-            case "setup":
-                self._once("setup", fields.setup(value))
-            case "fingerprint":
-                self._fingerprint(value)
-            case "sendrecv" | "sendonly" | "recvonly" | "inactive":
-                self.direction = name
-            case _:
-                self.other.append((name, value))
+        if self.section is None:
+            self._session_attribute(name, value)
+        else:
+            self.section.attribute(name, value)
+
+    def _session_attribute(self, name: str, value: str) -> None:
+        read = _SESSION_READERS.get(name)
+        if read is not None:
+            self._once(name.replace("-", "_"), read(value))
+        elif name in fields.DIRECTIONS:
+            self.direction = name
+        elif name == "fingerprint":
+            self._fingerprint(value)
+        elif name == "group" and value.startswith("BUNDLE ") and "bundle" not in self.values:
+            self._once("bundle", self._bundle(value))
+        else:
+            self.other.append((name, value))
 
     def _bundle(self, value: str) -> tuple[str, ...]:
-        semantics, *mids = value.split()
-        if semantics != "BUNDLE" or len(mids) > self.limits.sections:
-            raise refuse("group is malformed")
+        mids = value.split()[1:]
+        if len(mids) > self.limits.sections:
+            raise refuse("too many sections")
         if len(set(mids)) != len(mids):
             raise refuse("a mid is used twice")
         return tuple(fields.token(mid, "mid", fields.MAX_MID) for mid in mids)
@@ -165,3 +160,13 @@ class _DescriptionReader:
             self.fingerprints.append(found)
         if len(self.fingerprints) > self.limits.fingerprints:
             raise refuse("too many fingerprints")
+
+
+_SESSION_READERS: dict[str, Callable[[str], object]] = {
+    "ice-lite": lambda _value: True,
+    "extmap-allow-mixed": lambda _value: True,
+    "ice-options": lambda value: tuple(value.split()),
+    "ice-ufrag": lambda value: fields.ice_credential(value, 4, "ice-ufrag"),
+    "ice-pwd": lambda value: fields.ice_credential(value, 22, "ice-pwd"),
+    "setup": fields.setup,
+}

@@ -8,23 +8,11 @@ from typing import Any
 
 from roomful_rtc.sdp import fields
 from roomful_rtc.sdp.fields import number, refuse, token
+from roomful_rtc.sdp.format_reader import FormatReader
 from roomful_rtc.sdp.limits import SdpLimits
-from roomful_rtc.sdp.model import Direction, MediaSection, Rid, RtpFormat, Ssrc, SsrcGroup
-
-STATIC_FORMATS = {
-    0: ("PCMU", 8000),
-    3: ("GSM", 8000),
-    4: ("G723", 8000),
-    8: ("PCMA", 8000),
-    9: ("G722", 8000),
-    13: ("CN", 8000),
-    18: ("G729", 8000),
-}
-"""Payload types that need no rtpmap (RFC 3551 section 6); G.722 keeps its historic 8,000."""
+from roomful_rtc.sdp.model import Direction, MediaSection, Rid, Ssrc, SsrcGroup
 
 MAX_SSRC = (1 << 32) - 1
-MAX_EXTENSION_ID = 4351
-"""Ids above 255 may stand in an offer for extensions beyond what fits (RFC 8285 section 7)."""
 
 
 @dataclass(slots=True)
@@ -38,39 +26,29 @@ class SectionReader:
     formats: tuple[str, ...]
     values: dict[str, Any] = field(default_factory=dict[str, Any])
     """fields of `MediaSection` that are given once"""
-    rtpmap: dict[int, tuple[str, int, int]] = field(default_factory=dict[int, tuple[str, int, int]])
-    fmtp: dict[int, str] = field(default_factory=dict[int, str])
-    feedback: dict[str, dict[str, None]] = field(default_factory=dict[str, dict[str, None]])
-    extmap: dict[int, str] = field(default_factory=dict[int, str])
+    format_lines: list[str] = field(default_factory=list[str])
+    """rtpmap, fmtp, rtcp-fb and extmap lines, for the `FormatReader`"""
     ssrcs: dict[int, Ssrc] = field(default_factory=dict[int, Ssrc])
     groups: list[SsrcGroup] = field(default_factory=list[SsrcGroup])
     rids: dict[str, Rid] = field(default_factory=dict[str, Rid])
     fingerprints: list[fields.Fingerprint] = field(default_factory=list[fields.Fingerprint])
     candidates: int = 0
     other: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    _format_set: frozenset[str] = frozenset()
 
     @classmethod
-    def begin(cls, value: str, limits: SdpLimits) -> SectionReader:
+    def begin(cls, value: str, limits: SdpLimits, formats: FormatReader) -> SectionReader:
         """Start at an m= line: `audio 9 UDP/TLS/RTP/SAVPF 111 63`."""
         parts = value.split()
         if len(parts) < 4:
             raise refuse("m= line is too short")
-        kind, port, proto, *formats = parts
-        if len(formats) > limits.formats:
-            raise refuse("too many payload types in a section")
-        if "RTP/" in proto:
-            formats = [str(number(text, 0, 127, "payload type")) for text in formats]
-        distinct = frozenset(formats)
-        if len(distinct) != len(formats):
-            raise refuse("a payload type is listed twice")
+        kind, port, proto, *listed = parts
+        token(proto.replace("/", "-"), "protocol")
         return cls(
             limits,
             kind=token(kind, "media type", 16),
             port=number(port.partition("/")[0], 0, 65535, "port"),
-            proto=token(proto.replace("/", "-"), "protocol") and proto,
-            formats=tuple(token(text, "format") for text in formats),
-            _format_set=distinct,
+            proto=proto,
+            formats=formats.listed(tuple(listed), rtp="RTP/" in proto),
         )
 
     def attribute(self, name: str, value: str) -> None:
@@ -87,20 +65,17 @@ class SectionReader:
             raise refuse(f"{name} is given twice in a section")
         self.values[name] = value
 
-    def payload_type(self, text: str) -> int | None:
-        """The payload type an attribute is about; None when the section does not list it."""
-        return int(text) if text in self._format_set and text.isdigit() else None
-
-    def finish(self, default: Direction) -> MediaSection:
+    def finish(self, default: Direction, reader: FormatReader) -> MediaSection:
         """Make the record; `default` is the session's direction."""
-        values = {"direction": default, **self.values}
+        codecs, extmap = reader.read(self.formats, self.format_lines, rtp="RTP/" in self.proto)
+        values: dict[str, Any] = {"direction": default, **self.values}
         return MediaSection(
             kind=self.kind,
             port=self.port,
             proto=self.proto,
             formats=self.formats,
-            codecs=self._codecs(),
-            extmap=self.extmap,
+            codecs=codecs,
+            extmap=extmap,
             ssrcs=self.ssrcs,
             ssrc_groups=tuple(self.groups),
             rids=tuple(self.rids.values()),
@@ -109,68 +84,6 @@ class SectionReader:
             other=tuple(self.other),
             **values,
         )
-
-    def _codecs(self) -> dict[int, RtpFormat]:
-        codecs: dict[int, RtpFormat] = {}
-        if "RTP/" not in self.proto:
-            return codecs
-        wild = self.feedback.get("*", {})
-        for text in self.formats:
-            pt = int(text)
-            static = STATIC_FORMATS.get(pt)
-            name, rate, channels = self.rtpmap.get(pt) or (*(static or ("", 0)), 1)
-            if name:
-                feedback = tuple({**self.feedback.get(text, {}), **wild})
-                codecs[pt] = RtpFormat(pt, name, rate, channels, self.fmtp.get(pt, ""), feedback)
-        return codecs
-
-
-def _rtpmap(section: SectionReader, value: str) -> None:
-    text, _, rest = value.partition(" ")
-    name, _, numbers = rest.strip().partition("/")
-    rate, _, channels = numbers.partition("/")
-    encoding = (
-        token(name, "codec name", 32),
-        number(rate, 8000, 192_000, "clock rate"),
-        number(channels, 1, 64, "channel count") if channels else 1,
-    )
-    pt = section.payload_type(text)
-    if pt is None:
-        return
-    if pt in section.rtpmap:
-        raise refuse("a payload type is mapped twice")
-    section.rtpmap[pt] = encoding
-
-
-def _fmtp(section: SectionReader, value: str) -> None:
-    text, _, parameters = value.partition(" ")
-    pt = section.payload_type(text)
-    if pt is not None:
-        section.fmtp.setdefault(pt, parameters.strip())
-
-
-def _rtcp_fb(section: SectionReader, value: str) -> None:
-    text, _, kind = value.partition(" ")
-    if text != "*" and section.payload_type(text) is None:
-        return
-    kinds = section.feedback.setdefault(text, {})
-    kinds[" ".join(kind.split())] = None
-    if len(kinds) > section.limits.feedback:
-        raise refuse("too many kinds of feedback")
-
-
-def _extmap(section: SectionReader, value: str) -> None:
-    parts = value.split()
-    if len(parts) < 2:
-        raise refuse("extmap is malformed")
-    number_text, slash, direction = parts[0].partition("/")
-    if slash and direction not in fields.DIRECTIONS:
-        raise refuse("extmap is malformed")
-    identifier = number(number_text, 1, MAX_EXTENSION_ID, "extension id")
-    if section.extmap.setdefault(identifier, parts[1]) != parts[1]:
-        raise refuse("an extension id is used twice")
-    if len(section.extmap) > section.limits.extensions:
-        raise refuse("too many header extensions in a section")
 
 
 def _msid(section: SectionReader, value: str) -> None:
@@ -263,10 +176,6 @@ def _number(attribute: str, low: int, high: int) -> Reader:
 
 _READERS: dict[str, Reader] = {
     "mid": lambda s, v: s.once("mid", token(v, "mid", fields.MAX_MID)),
-    "rtpmap": _rtpmap,
-    "fmtp": _fmtp,
-    "rtcp-fb": _rtcp_fb,
-    "extmap": _extmap,
     "msid": _msid,
     "ssrc": _ssrc,
     "ssrc-group": _ssrc_group,
