@@ -11,15 +11,18 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Literal, TextIO
 
 PERSONAL = "pii_"
 
-_context: ContextVar[Mapping[str, object]] = ContextVar("roomful_log_fields", default={})
+_context: ContextVar[Mapping[str, object]] = ContextVar(
+    "roomful_log_fields", default=MappingProxyType({})
+)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _ESCAPES = {
     code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if code != 0x0A
@@ -27,7 +30,7 @@ _ESCAPES = {
 
 
 @contextmanager
-def log_fields(**fields: object) -> Iterator[None]:
+def log_fields(**fields: object) -> Generator[None]:
     """Add fields to every record logged inside, tasks made inside included."""
     token = _context.set({**_context.get(), **fields})
     try:

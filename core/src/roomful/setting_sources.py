@@ -24,10 +24,8 @@ class Leftover:
     path: str
 
 
-def environment_tree(
-    environ: Mapping[str, str], top_level: Collection[str]
-) -> dict[str, object]:
-    """Return the tree of texts that variables `ROOMFUL_A__B` spell, below the known top-level names.
+def environment_tree(environ: Mapping[str, str], top_level: Collection[str]) -> dict[str, object]:
+    """Return the tree of texts that variables `ROOMFUL_A__B` spell, below known top-level names.
 
     Raises `ConfigError` when one variable gives a value and another a member of it.
     """
@@ -62,9 +60,7 @@ def merge(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str,
     for key, value in above.items():
         lower = merged.get(key)
         if isinstance(lower, Mapping) and isinstance(value, Mapping):
-            value = merge(
-                cast("Mapping[str, object]", lower), cast("Mapping[str, object]", value)
-            )
+            value = merge(cast("Mapping[str, object]", lower), cast("Mapping[str, object]", value))
         merged[key] = value
     return merged
 

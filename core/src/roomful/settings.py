@@ -41,38 +41,49 @@ class Table(BaseModel):
 class RoomSettings(Table):
     """Defaults of new rooms."""
 
-    empty_timeout_s: int = Field(300, ge=0, description="close a room nobody joined after this")
-    departure_timeout_s: int = Field(20, ge=0, description="close a room after the last left")
-    auto_create: bool = Field(True, description="a join makes the room if it does not exist")
-    max_participants: int = Field(0, ge=0, description="per room; 0: no limit")
+    empty_timeout_s: int = Field(
+        default=300, ge=0, description="close a room nobody joined after this"
+    )
+    departure_timeout_s: int = Field(
+        default=20, ge=0, description="close a room after the last left"
+    )
+    auto_create: bool = Field(
+        default=True, description="a join makes the room if it does not exist"
+    )
+    max_participants: int = Field(default=0, ge=0, description="per room; 0: no limit")
     enabled_codecs: tuple[str, ...] = Field(
-        ("audio/opus", "video/VP8", "video/H264", "video/VP9", "video/AV1"),
+        default=("audio/opus", "video/VP8", "video/H264", "video/VP9", "video/AV1"),
         description="MIME types that may be published, the preferred first",
     )
-    remote_unmute: bool = Field(False, description="the API may unmute what it muted")
+    remote_unmute: bool = Field(default=False, description="the API may unmute what it muted")
 
 
 class LimitsSettings(Table):
     """What one server takes on."""
 
     max_cpu: float = Field(
-        default_factory=lambda: round((os.cpu_count() or 1) * 0.8, 2), gt=0,
+        default_factory=lambda: round((os.cpu_count() or 1) * 0.8, 2),
+        gt=0,
         description="cores that admitted work may use; default: 0.8 of the machine's",
     )
-    max_participants: int = Field(0, ge=0, description="on this server; 0: no limit")
-    max_rooms: int = Field(0, ge=0, description="on this server; 0: no limit")
-    joins_per_s: float = Field(20, gt=0, description="per source address")
-    tracks_per_participant: int = Field(32, ge=1, description="published at once")
-    data_bytes_per_s: int = Field(1_048_576, ge=1, description="data packets of one participant")
-    data_messages_per_s: int = Field(200, ge=1, description="data packets of one participant")
-    api_requests_per_s: float = Field(100, gt=0, description="per API key")
+    max_participants: int = Field(default=0, ge=0, description="on this server; 0: no limit")
+    max_rooms: int = Field(default=0, ge=0, description="on this server; 0: no limit")
+    joins_per_s: float = Field(default=20, gt=0, description="per source address")
+    tracks_per_participant: int = Field(default=32, ge=1, description="published at once")
+    data_bytes_per_s: int = Field(
+        default=1_048_576, ge=1, description="data packets of one participant"
+    )
+    data_messages_per_s: int = Field(
+        default=200, ge=1, description="data packets of one participant"
+    )
+    api_requests_per_s: float = Field(default=100, gt=0, description="per API key")
 
 
 class TlsSettings(Table):
     """https and wss on the same port; both files or none."""
 
-    certificate: Path | None = Field(None, description="PEM file, the chain included")
-    key: Path | None = Field(None, description="PEM file, readable by its owner only")
+    certificate: Path | None = Field(default=None, description="PEM file, the chain included")
+    key: Path | None = Field(default=None, description="PEM file, readable by its owner only")
 
     @model_validator(mode="after")
     def _both_or_none(self) -> TlsSettings:
@@ -85,14 +96,16 @@ class PluginsSettings(Table):
     """Which installed plugins run, and their settings, raw."""
 
     enabled: Literal["all"] | tuple[str, ...] = Field(
-        "all", description="names, or all that are installed"
+        default="all", description="names, or all that are installed"
     )
-    disabled: tuple[str, ...] = Field((), description="wins over `enabled`")
+    disabled: tuple[str, ...] = Field(default=(), description="wins over `enabled`")
     on_error: Literal["fail", "skip"] = Field(
-        "fail", description="what a plugin that cannot be used does to the start"
+        default="fail", description="what a plugin that cannot be used does to the start"
     )
     config: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="one table per plugin, checked by the plugin", repr=False
+        default_factory=dict[str, dict[str, Any]],
+        description="one table per plugin, checked by the plugin",
+        repr=False,
     )
 
 
@@ -106,35 +119,44 @@ def _default_data_dir() -> Path:
 class Settings(Table):
     """The whole tree. Made directly it reads nothing but its arguments; see `load`."""
 
-    port: Port = Field(7880, description="HTTP and WebSocket; 0: any free one")
+    port: Port = Field(default=7880, description="HTTP and WebSocket; 0: any free one")
     bind: tuple[str, ...] = Field(
-        ("127.0.0.1",), min_length=1, description="addresses to listen on"
+        default=("127.0.0.1",), min_length=1, description="addresses to listen on"
     )
     data_dir: Path = Field(
         default_factory=_default_data_dir,
         description="state and recordings; one server each. Default: the platform's data "
         "directory, in dev ./roomful-data",
     )
-    node_id: str = Field("", description="name of this server; empty: one is made at each start")
+    node_id: str = Field(
+        default="", description="name of this server; empty: one is made at each start"
+    )
     keys: dict[str, SecretStr] = Field(
-        default_factory=dict, description="API key → secret; dev: devkey = secret if none is given"
+        default_factory=dict[str, SecretStr],
+        description="API key → secret; dev: devkey = secret if none is given",
     )
-    drain_timeout_s: float = Field(30, ge=0, description="how long a stop may take to end well")
+    drain_timeout_s: float = Field(
+        default=30, ge=0, description="how long a stop may take to end well"
+    )
     trusted_proxies: tuple[Network, ...] = Field(
-        (), description="networks whose X-Forwarded-For counts"
+        default=(), description="networks whose X-Forwarded-For counts"
     )
-    log_format: Literal["text", "json"] = Field("text", description="a line or an object a record")
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="a line or an object a record"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="the least that is shown"
+        default="info", description="the least that is shown"
     )
-    log_pii: bool = Field(True, description="off: names, identities and addresses are left out")
-    mode: Mode = Field("serve", description="which command runs; set by nothing else")
+    log_pii: bool = Field(
+        default=True, description="off: names, identities and addresses are left out"
+    )
+    mode: Mode = Field(default="serve", description="which command runs; set by nothing else")
     room: RoomSettings = RoomSettings()
-    limits: LimitsSettings = Field(default_factory=LimitsSettings)
+    limits: LimitsSettings = Field(default_factory=lambda: LimitsSettings())
     tls: TlsSettings = TlsSettings()
     plugins: PluginsSettings = PluginsSettings()
     rtc: dict[str, Any] = Field(
-        default_factory=dict,
+        default_factory=dict[str, Any],
         description="settings of the media plane, checked by that plugin",
         repr=False,
     )

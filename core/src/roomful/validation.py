@@ -15,7 +15,7 @@ from typing import Any, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 
-_TEXTUAL = (str, SecretStr, SecretBytes, bytes)
+_TEXTUAL: tuple[object, ...] = (Any, str, SecretStr, SecretBytes, bytes)
 
 
 def decode_texts(annotation: object, value: object) -> object:
@@ -60,7 +60,7 @@ def explain(
 
 def _decode_text(annotation: object, text: str) -> object:
     arms = list(_arms(annotation))
-    if any(arm is Any or arm in _TEXTUAL for arm in arms):
+    if any(arm in _TEXTUAL for arm in arms):
         return text
     shapes = {shape for arm in arms if (shape := _shape(arm)) is not None}
     stripped = text.strip()
@@ -84,7 +84,7 @@ def _arms(annotation: object) -> Iterator[object]:
 
 
 def _shape(arm: object) -> type | None:
-    origin = get_origin(arm) or arm
+    origin = cast("object", get_origin(arm) or arm)
     if not isinstance(origin, type):
         return None
     if issubclass(origin, list | tuple | set | frozenset):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from roomful.errors import ConfigError
 from roomful.auth.keys import DEV_KEY, DEV_SECRET
+from roomful.errors import ConfigError
 from roomful.setting_sources import merge
 from roomful.settings import Settings
 

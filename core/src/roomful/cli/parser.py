@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points, version
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from roomful.plugin.service import Subparsers
 
 COMMANDS_GROUP = "roomful.commands"
 """Entry points: command → the `module:Class` of its plugin; lists it without an import."""
-
-# argparse has no public name for what add_subparsers returns
-Subparsers = argparse._SubParsersAction  # pyright: ignore[reportPrivateUsage]
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -56,7 +57,7 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-format", choices=("text", "json"), help="how log records look")
 
 
-def _add_dev(commands: Subparsers[argparse.ArgumentParser]) -> None:
+def _add_dev(commands: Subparsers) -> None:
     dev = commands.add_parser("dev", help="run on this machine for trying things out")
     dev.description = (
         "Run on 127.0.0.1 with the key 'devkey' and the secret 'secret', every installed plugin "
@@ -66,13 +67,13 @@ def _add_dev(commands: Subparsers[argparse.ArgumentParser]) -> None:
     dev.set_defaults(run=_later("run", "dev"))
 
 
-def _add_serve(commands: Subparsers[argparse.ArgumentParser]) -> None:
+def _add_serve(commands: Subparsers) -> None:
     serve = commands.add_parser("serve", help="run as the settings say")
     add_server_options(serve)
     serve.set_defaults(run=_later("run", "serve"))
 
 
-def _add_token(commands: Subparsers[argparse.ArgumentParser]) -> None:
+def _add_token(commands: Subparsers) -> None:
     token = commands.add_parser("token", help="make an access token")
     _add_config_option(token)
     token.add_argument("--room", default="", help="the room the token is for")
@@ -80,7 +81,10 @@ def _add_token(commands: Subparsers[argparse.ArgumentParser]) -> None:
     token.add_argument("--name", default="", help="display name")
     token.add_argument("--metadata", default="", help="metadata of the participant")
     token.add_argument(
-        "--attribute", action="append", default=[], metavar="KEY=VALUE",
+        "--attribute",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
         help="attribute of the participant; may be repeated",
     )
     token.add_argument(
@@ -91,7 +95,9 @@ def _add_token(commands: Subparsers[argparse.ArgumentParser]) -> None:
     for flag, _, meaning in TOKEN_FLAGS:
         grants.add_argument(f"--{flag}", action="store_true", help=meaning)
     grants.add_argument(
-        "--source", action="append", default=[],
+        "--source",
+        action="append",
+        default=[],
         choices=("camera", "microphone", "screen_share", "screen_share_audio"),
         help="publish nothing but this source; may be repeated",
     )
@@ -116,7 +122,7 @@ TOKEN_FLAGS = (
 """Option, video grant of the token, meaning; an option that begins with `no-` denies."""
 
 
-def _add_plugins(commands: Subparsers[argparse.ArgumentParser]) -> None:
+def _add_plugins(commands: Subparsers) -> None:
     plugins = commands.add_parser("plugins", help="list, show and begin plugins")
     verbs = plugins.add_subparsers(metavar="VERB", required=True)
     listing = verbs.add_parser("list", help="what is installed, and what became of it")
@@ -131,7 +137,7 @@ def _add_plugins(commands: Subparsers[argparse.ArgumentParser]) -> None:
     new.set_defaults(run=_later("template", "new_plugin"))
 
 
-def _add_config(commands: Subparsers[argparse.ArgumentParser]) -> None:
+def _add_config(commands: Subparsers) -> None:
     config = commands.add_parser("config", help="check the settings")
     verbs = config.add_subparsers(metavar="VERB", required=True)
     check = verbs.add_parser("check", help="settings, plugins' settings, unknown variables")
@@ -139,9 +145,7 @@ def _add_config(commands: Subparsers[argparse.ArgumentParser]) -> None:
     check.set_defaults(run=_later("config", "check"))
 
 
-def _add_plugin_commands(
-    commands: Subparsers[argparse.ArgumentParser], wanted: str | None
-) -> None:
+def _add_plugin_commands(commands: Subparsers, wanted: str | None) -> None:
     """Add the commands of plugins: by name and summary, or in full the one that is wanted."""
     if wanted in commands.choices:
         return

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 from importlib.metadata import EntryPoint
-from typing import Any
 
 from roomful.errors import ConfigError
 from roomful.plugin.discovery import discover
 from roomful.plugin.extras import EXTRAS, install_hint
 from roomful.plugin.manager import PluginManager
+from roomful.plugin.service import Subparsers
 from roomful.settings import PluginsSettings, Settings
 
 
-def add_commands(commands: Any, wanted: str, listed: EntryPoint | None) -> None:
+def add_commands(commands: Subparsers, wanted: str, listed: EntryPoint | None) -> None:
     """Let the plugin that lists `wanted` add its commands; every plugin where none lists it."""
     manager = PluginManager.load(_selection(listed))
     manager.offers("commands", subparsers=commands)
-    subparsers: argparse._SubParsersAction[argparse.ArgumentParser] = commands
-    if wanted not in subparsers.choices:
+    if wanted not in commands.choices:
         hint = f"; it comes with `{install_hint(wanted)}`" if wanted in EXTRAS else ""
-        known = ", ".join(subparsers.choices)
+        known = ", ".join(commands.choices)
         raise ConfigError(f"unknown command {wanted!r}{hint} (commands here: {known})")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -38,8 +38,8 @@ def show_plugin(arguments: argparse.Namespace) -> int:
     plugin = found.get(arguments.name)
     if plugin is None:
         raise ConfigError(
-            f"plugin {arguments.name!r} is not installed (installed: {', '.join(found) or 'none'}); "
-            f"{install_hint(arguments.name)}"
+            f"plugin {arguments.name!r} is not installed (installed: {', '.join(found) or 'none'});"
+            f" {install_hint(arguments.name)}"
         )
     cls = load_class(plugin)
     section = next((s for s, name in SECTIONS.items() if name == plugin.name), None)
@@ -65,22 +65,20 @@ def default_of(info: FieldInfo) -> str:
     """Return a setting's default as a settings file would write it, as far as it can."""
     if info.is_required():
         return "required"
-    value: Any = info.get_default(call_default_factory=True, validated_data={})
+    value: object = info.get_default(call_default_factory=True, validated_data={})
     return "" if value is None else _written(value)
 
 
-def _written(value: Any) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case str():
-            return f'"{value}"'
-        case tuple() | list():
-            return f"[{', '.join(_written(member) for member in value)}]"
-        case dict():
-            return "{}" if not value else "{…}"
-        case _:
-            return str(value)
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, Sequence):
+        return f"[{', '.join(_written(member) for member in cast('Sequence[object]', value))}]"
+    if isinstance(value, Mapping):
+        return "{…}" if value else "{}"
+    return str(value)
 
 
 def _type(info: FieldInfo) -> str:
@@ -90,7 +88,10 @@ def _type(info: FieldInfo) -> str:
 
 def _row(record: PluginRecord) -> tuple[str, ...]:
     return (
-        record.name, record.distribution, record.version, record.state.value,
+        record.name,
+        record.distribution,
+        record.version,
+        record.state.value,
         ", ".join(record.hooks),
     )
 

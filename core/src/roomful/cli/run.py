@@ -36,9 +36,7 @@ def serve(arguments: argparse.Namespace) -> int:
 
 def run(settings: Settings) -> int:
     """Run a server until a signal ends it; raise `ConfigError` before any listener opens."""
-    configure_logging(
-        settings.log_format, settings.log_level, personal_data=settings.log_pii
-    )
+    configure_logging(settings.log_format, settings.log_level, personal_data=settings.log_pii)
     preflight(settings)
     asyncio.run(_serve(settings))
     return 0

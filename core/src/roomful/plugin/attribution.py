@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ running: ContextVar[Blame | None] = ContextVar("roomful_plugin", default=None)
 
 
 @contextmanager
-def on_behalf_of(plugin: str, where: str) -> Iterator[None]:
+def on_behalf_of(plugin: str, where: str) -> Generator[None]:
     """Mark what runs inside as the plugin's; tasks made inside keep the mark."""
     token = running.set(Blame(plugin, where))
     try:

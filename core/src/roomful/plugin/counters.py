@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ class PluginCounters:
         """plugin → events its full queue dropped"""
         self.stalls: Counter[str] = Counter()
         """plugin (or `core`) → times it blocked the event loop"""
-        self.stalled_s: Counter[str] = Counter()
+        self.stalled_s: defaultdict[str, float] = defaultdict(float)
         """plugin (or `core`) → seconds it blocked the event loop"""
         self.leaked_tasks: Counter[str] = Counter()
         """plugin → tasks it left behind at shutdown"""

@@ -67,14 +67,18 @@ def discover(found: Iterable[EntryPoint] | None = None) -> dict[str, Found]:
         plugin = _found(entry_point)
         if not _NAME.match(plugin.name):
             raise PluginError(
-                plugin.name, plugin.label, "its name is not of the form 'word_word'",
+                plugin.name,
+                plugin.label,
+                "its name is not of the form 'word_word'",
                 f"rename its entry point in the group {GROUP!r} or uninstall it",
             )
         other = plugins.get(plugin.name)
         if other is not None and other.distribution != plugin.distribution:
             raise PluginError(
-                plugin.name, f"{other.label} and {plugin.label}",
-                "both distributions offer this name", "uninstall one of them",
+                plugin.name,
+                f"{other.label} and {plugin.label}",
+                "both distributions offer this name",
+                "uninstall one of them",
             )
         plugins[plugin.name] = plugin
     return dict(sorted(plugins.items()))
@@ -102,13 +106,16 @@ def load_class(found: Found) -> type[Plugin[Any]]:
         loaded = found.entry_point.load()
     except Exception as error:
         raise PluginError(
-            found.name, found.label,
+            found.name,
+            found.label,
             f"{found.entry_point.value!r} cannot be imported: {type(error).__name__}: {error}",
             f"mend or uninstall {found.distribution}, or add {found.name!r} to plugins.disabled",
         ) from error
     if not (isinstance(loaded, type) and issubclass(loaded, Plugin)):
         raise PluginError(
-            found.name, found.label, f"{found.entry_point.value!r} is no roomful.plugin.Plugin",
+            found.name,
+            found.label,
+            f"{found.entry_point.value!r} is no roomful.plugin.Plugin",
             f"mend or uninstall {found.distribution}",
         )
     cls = cast("type[Plugin[Any]]", loaded)
@@ -124,14 +131,18 @@ def build(
         config = cls.Config.model_validate(decode_texts(cls.Config, raw))
     except ValidationError as error:
         raise PluginError(
-            found.name, found.label, explain(error, cls.Config, path),
+            found.name,
+            found.label,
+            explain(error, cls.Config, path),
             f"`roomful plugins show {found.name}` lists its settings",
         ) from None
     try:
         return cls(config)
     except Exception as error:
         raise PluginError(
-            found.name, found.label, f"cannot be made: {type(error).__name__}: {error}",
+            found.name,
+            found.label,
+            f"cannot be made: {type(error).__name__}: {error}",
             f"mend or disable {found.name!r}",
         ) from error
 
@@ -147,7 +158,8 @@ def _check_api(found: Found, cls: type[Plugin[Any]]) -> None:
         return
     newer = tuple(theirs) > ours
     raise PluginError(
-        found.name, found.label,
+        found.name,
+        found.label,
         f"it was written for plugin API {theirs[0]}.{theirs[1]}, this server offers "
         f"{ours[0]}.{ours[1]}",
         "upgrade roomful-core" if newer else f"upgrade {found.distribution}",

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 from roomful.plugin.markers import check, choose, life, notify, offer, offer_one, prepare
 
 if TYPE_CHECKING:
-    import argparse
-
     from aiohttp.web import AbstractRouteDef
 
     from roomful.api.service import RpcService
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from roomful.model.enums import ParticipantKind
     from roomful.model.events import LifeCycleEvent, RoomOptions
     from roomful.model.media import MediaPlane
-    from roomful.plugin.service import Denied, HealthCheck, Service
+    from roomful.plugin.service import Denied, HealthCheck, Service, Subparsers
     from roomful.room.factories import ParticipantFactory
     from roomful.server import Server
     from roomful.store import Store
@@ -39,7 +37,7 @@ def hookspecs() -> Iterable[ModuleType]:
 
 
 @offer
-def commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def commands(subparsers: Subparsers) -> None:
     """Add commands to the command line.
 
     Offer. Called while the command line is built, without a server. Set `run` on the parser:

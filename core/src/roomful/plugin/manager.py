@@ -361,17 +361,18 @@ def _discard(answer: object) -> None:
 
 def _twice(second: Implementation, first: PluginRecord, what: str) -> PluginError:
     return PluginError(
-        second.plugin, f"{second.record.label} and {first.label}",
-        f"{second.plugin!r} and {first.name!r} both offer {what}", "disable one of them",
+        second.plugin,
+        f"{second.record.label} and {first.label}",
+        f"{second.plugin!r} and {first.name!r} both offer {what}",
+        "disable one of them",
     )
 
 
-def _two_offers(
-    second: PluginRecord, first: PluginRecord, claim: tuple[str, str]
-) -> PluginError:
+def _two_offers(second: PluginRecord, first: PluginRecord, claim: tuple[str, str]) -> PluginError:
     what = "transport" if claim[0] == _FACTORIES else "RPC service"
     return PluginError(
-        second.name, f"{second.label} and {first.label}",
+        second.name,
+        f"{second.label} and {first.label}",
         f"{second.name!r} and {first.name!r} both offer the {what} {claim[1]!r}",
         "disable one of them",
     )

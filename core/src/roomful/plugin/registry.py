@@ -72,7 +72,9 @@ class Implementation:
     def error(self, problem: str) -> PluginError:
         """Return the error that blames this implementation."""
         return PluginError(
-            self.plugin, self.record.label, f"hook {self.hook!r}: {problem}",
+            self.plugin,
+            self.record.label,
+            f"hook {self.hook!r}: {problem}",
             f"mend it, or add {self.plugin!r} to plugins.disabled",
         )
 
@@ -102,9 +104,7 @@ class PluginRegistry:
         try:
             self._pluggy.register(plugin, name)
         except (pluggy.PluginValidationError, ValueError) as error:
-            self.fail(
-                PluginError(name, record.label, str(error).replace("\n", " "), _CORRECT_HOOK)
-            )
+            self.fail(PluginError(name, record.label, str(error).replace("\n", " "), _CORRECT_HOOK))
 
     def finish(self) -> None:
         """Add the specifications that plugins bring and check every implementation."""
@@ -180,7 +180,9 @@ class PluginRegistry:
         for name, function in inspect.getmembers(module, inspect.isfunction):
             if hasattr(function, f"{PROJECT}_spec") and rule_of(function) is None:
                 raise PluginError(
-                    record.name, record.label, f"specification {name!r} has no kind",
+                    record.name,
+                    record.label,
+                    f"specification {name!r} has no kind",
                     "mark it with offer, life, choose, check, prepare or notify of roomful.plugin",
                 )
         try:
@@ -205,7 +207,9 @@ class PluginRegistry:
                 if all(i.optionalhook for i in own):
                     continue
                 raise PluginError(
-                    record.name, record.label, f"there is no hook {caller.name!r}",
+                    record.name,
+                    record.label,
+                    f"there is no hook {caller.name!r}",
                     "correct the name, or enable the plugin that brings this hook",
                 )
             rule = self.rule(caller.name)
@@ -220,11 +224,15 @@ _CORRECT_HOOK = "take the arguments that docs/reference/hooks.md lists"
 def _check_shape(record: PluginRecord, hook: str, rule: HookRule, impl: Any) -> None:
     if (impl.wrapper or impl.hookwrapper) and not rule.may_be_wrapped:
         raise PluginError(
-            record.name, record.label, f"hook {hook!r} takes no wrappers",
+            record.name,
+            record.label,
+            f"hook {hook!r} takes no wrappers",
             "implement it without wrapper=True",
         )
     if inspect.iscoroutinefunction(impl.function) and not rule.may_be_async:
         raise PluginError(
-            record.name, record.label, f"hook {hook!r} cannot be async",
+            record.name,
+            record.label,
+            f"hook {hook!r} cannot be async",
             f"offer from a plain function; waiting belongs in {Kind.LIFE} hooks or services",
         )

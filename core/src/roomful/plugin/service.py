@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from argparse import ArgumentParser
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 T_co = TypeVar("T_co", covariant=True)
+
+
+class Subparsers(Protocol):
+    """Where commands are added: what `argparse` returns from `add_subparsers`."""
+
+    @property
+    def choices(self) -> Collection[str]: ...
+
+    def add_parser(self, name: str, *, help: str = ..., description: str = ...) -> ArgumentParser:
+        """Add one command."""
+        ...
 
 
 class Service(Protocol):

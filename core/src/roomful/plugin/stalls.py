@@ -85,7 +85,8 @@ class StallWatch:
                 log.error("event loop is blocked", extra=self._fields(late_s))
 
     def _where(self) -> Stall:
-        frame = sys._current_frames().get(self._watched)
+        # CPython's only way to another thread's stack, made for this
+        frame = sys._current_frames().get(self._watched)  # pyright: ignore[reportPrivateUsage]
         packages = packages_of(self._registry)
         plugin, inner = CORE, frame
         while inner is not None:
