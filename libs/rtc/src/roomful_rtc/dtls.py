@@ -222,6 +222,11 @@ class PeerDtls(RTCDtlsTransport):
         self._bytes_in = 0
         self._why = "handshake refused"
 
+    @property
+    def _session(self) -> SSL.Connection:
+        assert self._ssl is not None
+        return self._ssl
+
     async def handshake(self, role: str, fingerprint: RTCDtlsFingerprint) -> SrtpKeys:
         """Run the handshake.
 
@@ -244,9 +249,9 @@ class PeerDtls(RTCDtlsTransport):
 
     def _export(self) -> SrtpKeys:
         """Cut the exported block: client key, server key, client salt, server salt (RFC 5764)."""
-        profile, salt = _PROFILES[self._ssl.get_selected_srtp_profile()]
+        profile, salt = _PROFILES[self._session.get_selected_srtp_profile()]
         key = KEY_AND_SALT[profile] - salt
-        block: bytes = self._ssl.export_keying_material(_EXPORTER, 2 * (key + salt))
+        block: bytes = self._session.export_keying_material(_EXPORTER, 2 * (key + salt))
         salts = block[2 * key :]
         client, server = block[:key] + salts[:salt], block[key : 2 * key] + salts[salt:]
         if self._role == "server":
@@ -256,7 +261,7 @@ class PeerDtls(RTCDtlsTransport):
     # -- the handshake's input ---------------------------------------------------------------
 
     async def _do_handshake(self) -> None:
-        self._ssl.set_ciphertext_mtu(DATAGRAM_BYTES)
+        self._session.set_ciphertext_mtu(DATAGRAM_BYTES)
         if self._role == "client":
             self._begin()
         await super()._do_handshake()
@@ -288,7 +293,7 @@ class PeerDtls(RTCDtlsTransport):
             raise
 
     async def _recv_flight(self) -> None:
-        retransmit = self._ssl.DTLSv1_get_timeout()
+        retransmit = self._session.DTLSv1_get_timeout()
         try:
             async with asyncio.timeout(self._patience(retransmit)):
                 await self._wire.wait()
@@ -302,7 +307,7 @@ class PeerDtls(RTCDtlsTransport):
         self._bytes_in += len(data)
         if self._bytes_in > HANDSHAKE_BYTES:
             raise ConnectionError("handshake is too large")
-        self._ssl.bio_write(data)
+        self._session.bio_write(data)
 
     def _patience(self, retransmit: float | None) -> float | None:
         """Seconds to wait for a datagram: until the next thing there is to do."""
@@ -320,8 +325,8 @@ class PeerDtls(RTCDtlsTransport):
             raise ConnectionError(f"handshake took more than {HANDSHAKE_S:.0f} s")
         if now - self._heard_at >= SILENT_S:
             self._leave()
-        if self._ssl.DTLSv1_get_timeout() == 0:
-            self._ssl.DTLSv1_handle_timeout()
+        if self._session.DTLSv1_get_timeout() == 0:
+            self._session.DTLSv1_handle_timeout()
 
     async def _enter(self) -> None:
         if not self._has_place:
@@ -343,11 +348,11 @@ class PeerDtls(RTCDtlsTransport):
                 await self._data_receiver._handle_data(data)
         await self._write_ssl()
         await self._wire.wait()
-        self._ssl.bio_write(self._wire.take())
+        self._session.bio_write(self._wire.take())
 
     def _read(self) -> bytes | None:
         try:
-            return bytes(self._ssl.recv(1500))
+            return bytes(self._session.recv(1500))
         except SSL.WantReadError:
             return None
         except SSL.ZeroReturnError as closed:
@@ -358,7 +363,7 @@ class PeerDtls(RTCDtlsTransport):
     async def _write_ssl(self) -> None:
         """Send what OpenSSL has to say, whole records in datagrams of a bounded size."""
         try:
-            pending = bytes(self._ssl.bio_read(1 << 16))
+            pending = bytes(self._session.bio_read(1 << 16))
         except SSL.Error:
             return
         for datagram in datagrams(pending):

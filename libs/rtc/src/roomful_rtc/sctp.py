@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from struct import Struct, error as StructError
+from struct import Struct
+from struct import error as struct_error
 from typing import Any, Protocol
 
 from aiortc import RTCDataChannel, RTCDataChannelParameters, RTCSctpCapabilities, RTCSctpTransport
@@ -25,7 +26,6 @@ from aiortc.rtcsctptransport import (
     WEBRTC_STRING_EMPTY,
     Chunk,
     DataChunk,
-    ForwardTsnChunk,
     InboundStream,
 )
 
@@ -276,7 +276,8 @@ class GuardedSctpTransport(RTCSctpTransport):
 
     def _mark_received(self, tsn: int) -> bool:
         """As aiortc's, in time that does not grow with what is out of order."""
-        last: int = self._last_received_tsn
+        last = self._last_received_tsn
+        assert last is not None  # `_admit` drops DATA before the association began
         misordered = self._sack_misordered
         ahead = (tsn - last) & _MASK
         if ahead == 0 or ahead >= _HALF or tsn in misordered:
@@ -325,7 +326,7 @@ class GuardedSctpTransport(RTCSctpTransport):
             _, kind, _, _, label_size, protocol_size = _OPEN.unpack_from(data)
             label = data[12 : 12 + label_size].decode()
             data[12 + label_size :].decode()
-        except (StructError, UnicodeDecodeError) as error:
+        except (struct_error, UnicodeDecodeError) as error:
             raise RemoteProtocolError("a channel's OPEN is malformed") from error
         if kind not in _CHANNEL_TYPES or 12 + label_size + protocol_size != len(data):
             raise RemoteProtocolError("a channel's OPEN is malformed")

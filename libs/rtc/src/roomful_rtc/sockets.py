@@ -26,14 +26,15 @@ def bind_udp(addresses: Iterable[tuple[str, int]]) -> list[socket.socket]:
         ConfigError: an address cannot be bound; nothing stays open.
     """
     opened: list[socket.socket] = []
-    try:
-        for host, port in addresses:
-            taken = opened[0].getsockname()[1] if opened and port == 0 else port
-            opened.append(_bind(host, taken))
-    except OSError as error:
-        for sock in opened:
-            sock.close()
-        raise ConfigError(f"rtc.udp_port: cannot bind {host}:{port}: {error.strerror}") from error
+    for host, port in addresses:
+        wanted = opened[0].getsockname()[1] if opened and port == 0 else port
+        try:
+            opened.append(_bind(host, wanted))
+        except OSError as error:
+            for sock in opened:
+                sock.close()
+            problem = f"rtc.udp_port: cannot bind {host}:{wanted}: {error.strerror}"
+            raise ConfigError(problem) from error
     _log_buffers(opened)
     return opened
 
