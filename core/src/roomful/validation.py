@@ -92,11 +92,16 @@ def _shape(arm: object) -> type | None:
     return dict if issubclass(origin, dict | Mapping | BaseModel) else None
 
 
+def _as_model(arm: object) -> type[BaseModel] | None:
+    return arm if isinstance(arm, type) and issubclass(arm, BaseModel) else None
+
+
 def _member(annotation: object, key: str) -> object:
     """Return the annotation of member `key` of a table, `Any` when the table takes anything."""
     for arm in _arms(annotation):
-        if isinstance(arm, type) and issubclass(arm, BaseModel):
-            member = arm.model_fields.get(key)
+        model = _as_model(arm)
+        if model is not None:
+            member = model.model_fields.get(key)
             if member is not None:
                 return member.annotation
         elif _shape(arm) is dict and len(get_args(arm)) == 2:
@@ -113,8 +118,9 @@ def _annotation_at(model: type[BaseModel], keys: list[str]) -> object:
 
 def _known_names(model: type[BaseModel], keys: list[str]) -> list[str]:
     for arm in _arms(_annotation_at(model, keys)):
-        if isinstance(arm, type) and issubclass(arm, BaseModel):
-            return sorted(arm.model_fields)
+        model = _as_model(arm)
+        if model is not None:
+            return sorted(model.model_fields)
     return []
 
 
