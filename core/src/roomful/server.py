@@ -14,6 +14,7 @@ import contextlib
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
 
 from aiohttp import web
 
@@ -145,9 +146,7 @@ class RoomServer:
                     "stop the program that has it, or choose another with --port"
                 ) from error
             port = runner.addresses[0][1]
-        host = self.settings.bind[0]
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
-        self.url = f"{'wss' if tls else 'ws'}://{host}:{port}"
+        self.url = f"{'wss' if tls else 'ws'}://{_reachable(self.settings.bind[0])}:{port}"
 
     def _on_stop(self, stop: Callable[[], Awaitable[object]]) -> None:
         self._stack.push_async_callback(stop)
@@ -185,6 +184,14 @@ class RoomServer:
                 raise Unimplemented(
                     f"room options ask for {plugin}: install roomful[{plugin}] and enable it"
                 )
+
+
+def _reachable(bound: str) -> str:
+    """An address at which this machine itself reaches a listener bound to `bound`."""
+    address = ip_address(bound) if bound != "localhost" else ip_address("127.0.0.1")
+    if address.is_unspecified:
+        address = ip_address("127.0.0.1" if address.version == 4 else "::1")
+    return f"[{address}]" if address.version == 6 else str(address)
 
 
 def room_defaults(settings: Settings) -> RoomOptions:

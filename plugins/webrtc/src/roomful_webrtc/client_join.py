@@ -107,7 +107,7 @@ def _decode(text: str, name: str) -> bytes:
     try:
         # some clients leave the padding out, some use the ordinary alphabet
         plain = text.replace("+", "-").replace("/", "_").rstrip("=")
-        return base64.urlsafe_b64decode(plain + "=" * (-len(plain) % 4))
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), altchars="-_", validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidArgument(f"{name} is not URL-safe base64") from error
 
