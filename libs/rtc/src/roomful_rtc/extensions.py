@@ -82,7 +82,7 @@ def write(elements: Sequence[tuple[int, bytes]]) -> bytes:
     """Return the whole block with its four-byte header, or nothing for no elements.
 
     The one-byte form is taken unless an id is above 14, a value above 16 bytes or empty.
-    `ValueError` for an id outside 1–255 or a value above 255 bytes.
+    `ValueError` for an id outside 1 to 255 or a value above 255 bytes.
     """
     if not elements:
         return b""

@@ -61,7 +61,8 @@ class NackTracker:
         interval = max(LEAST_INTERVAL_S, 0.1 if rtt_s is None else rtt_s)
         asked: list[int] = []
         for seq, entry in list(self._missing.items()):
-            if now - entry.since >= GIVE_UP_S or entry.times >= MOST_TIMES and now >= entry.due:
+            spent = entry.times >= MOST_TIMES and now >= entry.due
+            if spent or now - entry.since >= GIVE_UP_S:
                 del self._missing[seq]
             elif now >= entry.due:
                 entry.times += 1

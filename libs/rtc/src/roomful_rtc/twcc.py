@@ -31,8 +31,8 @@ class Feedback(NamedTuple):
 
     base: int
     """16-bit number of the first packet covered"""
-    count: int
-    """reported in this message, 8 bit, wraps"""
+    message: int
+    """number of this message, 8 bit, wraps"""
     packets: tuple[tuple[int, int], ...]
     """(seq16, arrival in µs of the reporter's clock) of those that arrived, in order of number"""
 

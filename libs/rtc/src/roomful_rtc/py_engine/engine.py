@@ -289,7 +289,7 @@ class PyEngine:
         del self._peers[peer]
 
     def set_extensions(self, peer: int, recv: Mapping[str, int], send: Mapping[str, int]) -> None:
-        """Set the negotiated header extension ids (1–255), by kind."""
+        """Set the negotiated header extension ids (1 to 255), by kind."""
         row = self._peers[peer]
         for kind, number in (*recv.items(), *send.items()):
             if kind not in KINDS or not 0 < number < 256:
@@ -437,7 +437,7 @@ class PyEngine:
         video = source is None or source.video
         return self._new_down(source, None, ssrc, {}, write, video).handle
 
-    def _new_down(  # noqa: PLR0913 - refused: the columns of the row
+    def _new_down(
         self,
         up: Up | None,
         peer: Peer | None,

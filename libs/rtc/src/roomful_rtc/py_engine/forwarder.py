@@ -280,7 +280,7 @@ class Forwarder:
             rewrite(packet.look, segment, view, start)
         return end
 
-    def compose_rtx(  # noqa: PLR0913 - later: a record for what is repeated
+    def compose_rtx(
         self, down: Down, peer: Peer, packet: Packet, segment: Segment, pt: int, rtx_pt: int
     ) -> int:
         """Write the RTX packet (RFC 4588 section 4) of one sent before; return its size."""

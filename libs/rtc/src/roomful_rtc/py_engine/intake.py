@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from roomful_rtc import extensions
+from roomful_rtc.dependency_descriptor import starts_sequence
 from roomful_rtc.engine import (
     Address,
     Codec,
@@ -13,7 +14,7 @@ from roomful_rtc.engine import (
     UnknownSsrc,
 )
 from roomful_rtc.munge import Packet
-from roomful_rtc.payload import UNKNOWN
+from roomful_rtc.payload import ALWAYS_KEY, UNKNOWN, Look
 from roomful_rtc.py_engine.forwarder import FanOut, Forwarder
 from roomful_rtc.py_engine.outbox import Outbox
 from roomful_rtc.py_engine.rows import Held, Peer, Repair, Unclaimed, Up
@@ -35,9 +36,9 @@ ARRIVALS = 512
 LOUD_DBOV = -35
 STUN_COOKIE = b"\x21\x12\xa4\x42"
 STUN_MAX = 548
+RTCP_HEADER_SIZE = 8
 
 _REFUSALS = {AUTH_FAILED: "auth_failed", REPLAYED: "replayed", TOO_OLD: "too_old"}
-_NO_PLACE = Layout(0, 0, 0, 0, 0)
 
 
 class Intake:
@@ -58,24 +59,28 @@ class Intake:
             return
         first = self.buffer.view[0]
         peer = self.by_addr.get(addr)
-        if 127 < first < 192:
-            if peer is None:
-                self._drops["unknown_address"] += 1
-            elif size < HEADER_SIZE - 4:
-                self._drops["malformed"] += 1
-            elif 191 < self.buffer.view[1] < 224:
-                self._hand_up(peer, size, addr, arrival_us)
-            else:
-                self._rtp(peer, size, arrival_us)
-        elif first < 4:
+        if first < 4:
             if _is_stun(self.buffer.view, size):
                 self._hand_up(peer, size, addr, arrival_us)
             else:
                 self._drops["not_stun"] += 1
-        elif 19 < first < 64 and peer is not None:
+        elif peer is None:
+            self._drops["unknown_address"] += 1
+        elif 127 < first < 192:
+            self._secure(peer, size, addr, arrival_us)
+        elif 19 < first < 64:
             self._hand_up(peer, size, addr, arrival_us)
         else:
-            self._drops["junk" if peer is not None else "unknown_address"] += 1
+            self._drops["junk"] += 1
+
+    def _secure(self, peer: Peer, size: int, addr: Address, arrival_us: int) -> None:
+        """Tell RTP and RTCP apart (RFC 5761 section 4)."""
+        if size < RTCP_HEADER_SIZE:
+            self._drops["malformed"] += 1
+        elif 191 < self.buffer.view[1] < 224:
+            self._hand_up(peer, size, addr, arrival_us)
+        else:
+            self._rtp(peer, size, arrival_us)
 
     def _hand_up(self, peer: Peer | None, size: int, addr: Address, arrival_us: int) -> None:
         data = bytes(self.buffer.view[:size])
@@ -219,13 +224,22 @@ class Intake:
             second & 0x7F,
             codec.name if codec is not None else up.codec,
             payload,
-            up.inspect(payload) if payload else UNKNOWN,
+            self._inspect(up, payload, elements) if payload else UNKNOWN,
             elements,
             arrival_us,
             late,
         )
         packet.leap = leap
         self._forwarder.jobs.append(FanOut(packet, up))
+
+    def _inspect(self, up: Up, payload: bytes, elements: dict[int, bytes]) -> Look:
+        """Look at the payload; for AV1 the dependency descriptor may know of a key frame too."""
+        look = up.inspect(payload)
+        if elements and up.codec == "av1" and not look.key:
+            number = up.peer.recv_ids.get(extensions.DEPENDENCY_DESCRIPTOR, 0)
+            if starts_sequence(elements.get(number, b"")):
+                return ALWAYS_KEY
+        return look
 
     def _gap(self, up: Up, first: int, count: int) -> bool:
         """Remember missing numbers; True when there are too many to be recovered."""
@@ -365,7 +379,7 @@ def _is_stun(view: memoryview, size: int) -> bool:
     """Check cookie and length (RFC 8489 section 5), all that strangers may pass."""
     return (
         20 <= size <= STUN_MAX
-        and view[4:8] == STUN_COOKIE
+        and bytes(view[4:8]) == STUN_COOKIE
         and int.from_bytes(view[2:4], "big") == size - 20
         and size % 4 == 0
     )

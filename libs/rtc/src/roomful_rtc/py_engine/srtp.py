@@ -4,8 +4,13 @@ One context per peer and direction; streams appear by SSRC. Outgoing contexts re
 index twice (RFC 3711 section 9.1: one nonce, one content); incoming ones refuse replays.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+# (pylibsrtp's binding is generated and has no types)
+
 from __future__ import annotations
 
+from collections.abc import Callable
 from socket import htonl
 from typing import Any
 
@@ -23,9 +28,13 @@ WINDOW = 1024
 MAX_TRAILER = 16
 """Longest authentication tag of the three profiles; no MKI is used."""
 
-protect, unprotect = lib.srtp_protect, lib.srtp_unprotect
+Transform = Callable[[Any, Any, Any], int]
+"""(context handle, buffer, length cell) → status; works in place"""
 
-_PROFILES = {
+protect: Transform = lib.srtp_protect
+unprotect: Transform = lib.srtp_unprotect
+
+_PROFILES: dict[str, int] = {
     AES_256_GCM: Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
     AES_128_GCM: Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
     AES_128_CM: Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
@@ -63,7 +72,7 @@ class Context:
         self._session = Session(policy)
         copied: Any = policy.key
         copied[:] = bytes(len(key))
-        self.handle: Any = self._session._srtp[0]  # pyright: ignore[reportPrivateUsage]
+        self.handle: Any = self._session._srtp[0]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
     def forget(self, ssrc: int) -> None:
         """Free the stream of an SSRC, which must never be used with this key again."""
