@@ -21,7 +21,16 @@ from roomful.clock import SystemClock
 from roomful_rtc.candidate import host_candidates
 from roomful_rtc.engine import Datagram
 from roomful_rtc.mux import Mux
+from roomful_rtc.py_engine import PyEngine
+from roomful_rtc.sockets import bind_udp
 from roomful_rtc.transport import Transport
+
+
+async def until(condition, patience=5.0):
+    """Wait for something that tells nobody when it happens."""
+    async with asyncio.timeout(patience):
+        while not condition():  # noqa: ASYNC110 - that is the point
+            await asyncio.sleep(0.005)
 
 
 class FakeEngine:
@@ -180,7 +189,7 @@ class RawSocket(asyncio.DatagramProtocol):
     def send(self, data):
         self.transport.sendto(data, self.target)
 
-    async def check(self, ufrag, pwd, *, use_candidate=True, controlled=False, timeout=2.0):
+    async def check(self, ufrag, pwd, *, use_candidate=True, controlled=False, patience=2.0):
         """Send a check made by aioice; return the parsed answer, None without one."""
         request = aioice_stun.Message(aioice_stun.Method.BINDING, aioice_stun.Class.REQUEST)
         request.attributes["USERNAME"] = f"{ufrag}:clnt"
@@ -195,7 +204,7 @@ class RawSocket(asyncio.DatagramProtocol):
         self.answers[request.transaction_id] = answer
         self.send(bytes(request))
         try:
-            data = await asyncio.wait_for(answer, timeout)
+            data = await asyncio.wait_for(answer, patience)
         except TimeoutError:
             return None
         message = aioice_stun.parse_message(data)
@@ -244,9 +253,9 @@ class Client:
 
     async def opened(self, label):
         """Return the channel once the server has acknowledged or opened it."""
-        async with asyncio.timeout(5):
-            while label not in self.channels or self.channels[label].readyState != "open":
-                await asyncio.sleep(0.005)
+        await until(
+            lambda: label in self.channels and self.channels[label].readyState == "open"
+        )
         return self.channels[label]
 
     def add_channel(self, channel):
@@ -324,9 +333,27 @@ class StepClock(SystemClock):
         return super().monotonic() + self.added
 
 
-@pytest.fixture
-def make_engine() -> Callable[[], FakeEngine]:
-    return FakeEngine
+class RealEngine(PyEngine):
+    """The engine that ships, with what the tests ask a fake."""
+
+    def __init__(self):
+        sockets = bind_udp([("127.0.0.1", 0)])
+        super().__init__(sockets)
+        self.port = sockets[0].getsockname()[1]
+        self.keys, self.calls = {}, []
+
+    def set_keys(self, peer, profile, rx_key, tx_key):
+        super().set_keys(peer, profile, rx_key, tx_key)
+        self.keys[peer] = (profile, rx_key, tx_key)
+
+    def move_peer(self, peer, addr):
+        super().move_peer(peer, addr)
+        self.calls.append(("move", peer, addr))
+
+
+@pytest.fixture(params=[FakeEngine, RealEngine])
+def make_engine(request) -> Callable[[], FakeEngine | RealEngine]:
+    return request.param
 
 
 @pytest.fixture

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from aiortc import RTCDataChannel, RTCDataChannelParameters
-from aiortc.rtp import RtcpPacket, RtcpRrPacket
-
 from roomful_rtc.engine import KEY_AND_SALT
-from roomful_rtc.transport import ChannelSpec
 
 
 async def test_client_connects_and_the_engine_gets_mirrored_keys(rtc_bench):

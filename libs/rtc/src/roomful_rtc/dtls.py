@@ -66,7 +66,7 @@ class LocalCertificate(RTCCertificate):
         first = next(f for f in self.getFingerprints() if f.algorithm == "sha-256")
         return f"{first.algorithm} {first.value}"
 
-    def _create_ssl_context(self, srtp_profiles: Any) -> SSL.Context:  # noqa: ANN401 - aiortc's
+    def _create_ssl_context(self, srtp_profiles: Any) -> SSL.Context:
         if self._context is None:
             context: SSL.Context = super()._create_ssl_context(srtp_profiles)
             context.set_min_proto_version(_DTLS_1_2)
@@ -268,7 +268,7 @@ class PeerDtls(RTCDtlsTransport):
         if self._state is State.FAILED:
             await self._write_ssl()  # the alert that says why
 
-    def _validate_peer_identity(self, remoteParameters: RTCDtlsParameters) -> None:  # noqa: N803
+    def _validate_peer_identity(self, remoteParameters: RTCDtlsParameters) -> None:
         super()._validate_peer_identity(remoteParameters)
         if self._state is State.FAILED:
             self._why = "the certificate's fingerprint is not the announced one"

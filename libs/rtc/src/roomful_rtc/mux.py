@@ -79,7 +79,7 @@ class Mux:
         on_event: gets the engine's events.
     """
 
-    def __init__(  # noqa: PLR0913 - what a port consists of
+    def __init__(
         self,
         engine: Engine,
         *,

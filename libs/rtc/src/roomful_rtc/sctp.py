@@ -410,7 +410,7 @@ class GuardedSctpTransport(RTCSctpTransport):
     async def _transmit_reconfig(self) -> None:
         await self._contain(super()._transmit_reconfig())
 
-    async def _send_reconfig_param(self, param: Any) -> None:  # noqa: ANN401 - aiortc's union
+    async def _send_reconfig_param(self, param: Any) -> None:
         await self._contain(super()._send_reconfig_param(param))
 
     def _t1_expired(self) -> None:

@@ -12,6 +12,7 @@ from roomful.errors import ConfigError
 log = logging.getLogger(__name__)
 
 BUFFER_BYTES = 8 << 20
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 _ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 """Documentation addresses: connecting a datagram socket there sends nothing."""
 
@@ -83,7 +84,7 @@ def advertised(
         host, port = sock.getsockname()[:2]
         version_6 = sock.family == socket.AF_INET6
         public = [ip for ip in node_ips if (":" in ip) == version_6]
-        if not public and host in ("0.0.0.0", "::"):
+        if not public and host in _EVERYWHERE:
             loopback = "::1" if version_6 else "127.0.0.1"
             host = loopback if loopback_only else _routed(sock.family) or loopback
         found += [(ip, port) for ip in public or [host] if (ip, port) not in found]

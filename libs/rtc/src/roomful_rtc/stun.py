@@ -8,6 +8,7 @@ MESSAGE-INTEGRITY are ignored, except FINGERPRINT, which must be there and last 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from struct import Struct
@@ -111,39 +112,44 @@ def _header(data: bytes) -> tuple[int, bytes]:
     return kind, transaction
 
 
-def _attributes(data: bytes) -> tuple[bytes | None, int, set[int], tuple[int, ...]]:
-    """Walk the attributes: USERNAME, offset of MESSAGE-INTEGRITY, types seen, unknown ones."""
-    username: bytes | None = None
-    integrity_at, position, end = 0, _HEADER_SIZE, len(data)
-    seen: set[int] = set()
-    unknown: list[int] = []
+def _walk(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield type, offset and length of the value of every attribute before FINGERPRINT."""
+    position, end = _HEADER_SIZE, len(data)
     for _ in range(MAX_ATTRIBUTES):
-        if position == end:
-            raise StunError("FINGERPRINT is not the last attribute")
         if end - position < 4:
-            raise StunError("an attribute without room for its header")
+            raise StunError("FINGERPRINT is missing or an attribute is cut")
         kind, length = _TLV.unpack_from(data, position)
-        body = position + 4
-        after = body + length + (-length % 4)
+        value = position + 4
+        after = value + length + (-length % 4)
         if after > end:
             raise StunError("an attribute leaves the message")
         if kind == FINGERPRINT:
             _check_fingerprint(data, position, length, after)
-            return username, integrity_at, seen, tuple(unknown)
-        if not integrity_at:
-            if kind == USERNAME:
-                if length > MAX_USERNAME or username is not None:
-                    raise StunError("bad USERNAME")
-                username = data[body : body + length]
-            elif kind == MESSAGE_INTEGRITY:
-                if length != 20:
-                    raise StunError("bad MESSAGE-INTEGRITY")
-                integrity_at = position
-            elif kind < 0x8000 and kind not in _UNDERSTOOD:
-                unknown.append(kind)
-            seen.add(kind)
+            return
+        yield kind, value, length
         position = after
     raise StunError("too many attributes")
+
+
+def _attributes(data: bytes) -> tuple[bytes | None, int, set[int], tuple[int, ...]]:
+    """Return USERNAME, offset of MESSAGE-INTEGRITY, types seen before it, unknown ones of them."""
+    username: bytes | None = None
+    integrity_at = 0
+    seen: set[int] = set()
+    for kind, value, length in _walk(data):
+        if integrity_at:
+            continue
+        if kind == USERNAME:
+            if length > MAX_USERNAME or username is not None:
+                raise StunError("bad USERNAME")
+            username = data[value : value + length]
+        elif kind == MESSAGE_INTEGRITY:
+            if length != 20:
+                raise StunError("bad MESSAGE-INTEGRITY")
+            integrity_at = value - 4
+        seen.add(kind)
+    unknown = [kind for kind in seen if kind < 0x8000 and kind not in _UNDERSTOOD]
+    return username, integrity_at, seen, tuple(sorted(unknown))
 
 
 def _check_fingerprint(data: bytes, position: int, length: int, after: int) -> None:
