@@ -6,8 +6,10 @@ leaves both blank for hidden senders. The channel decides about reliability, not
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from google.protobuf.message import DecodeError
-from livekit.protocol import models
+from livekit.protocol import models, room
 
 from roomful.errors import InvalidArgument, PermissionDenied, RemoteProtocolError
 from roomful.model.enums import ParticipantKind
@@ -51,6 +53,34 @@ def message_from_client(
         sender_sid=sender.sid,
         sender_identity=sender.identity,
         sequence=packet.sequence if reliable else 0,
+        destinations=destinations,
+    )
+
+
+def message_from_api(
+    request: room.SendDataRequest, participants: Iterable[Participant]
+) -> DataMessage:
+    """Return what to relay of a SendData call; `participants` resolve SIDs among destinations."""
+    if len(request.data) > MAX_PAYLOAD:
+        raise InvalidArgument(f"data exceeds {MAX_PAYLOAD} bytes")
+    if len(request.nonce) not in (0, 16):
+        raise InvalidArgument("nonce is not 16 bytes")
+    identities = {p.sid: p.identity for p in participants}
+    by_sid = (identities[sid] for sid in request.destination_sids if sid in identities)
+    destinations = frozenset({*request.destination_identities, *by_sid})
+    asked = bool(request.destination_sids or request.destination_identities)
+    user = models.UserPacket(payload=request.data, nonce=request.nonce)
+    if request.HasField("topic"):
+        user.topic = request.topic
+    packet = models.DataPacket(
+        kind=request.kind, user=user, destination_identities=sorted(destinations)
+    )
+    if asked and not destinations:
+        # named somebody who is not here: for nobody, not for everybody
+        destinations = frozenset({""})
+    return DataMessage(
+        payload=packet.SerializeToString(),
+        reliable=request.kind == models.DataPacket.RELIABLE,
         destinations=destinations,
     )
 
