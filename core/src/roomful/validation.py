@@ -16,6 +16,7 @@ from typing import Any, Union, cast, get_args, get_origin
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 
 _TEXTUAL: tuple[object, ...] = (Any, str, SecretStr, SecretBytes, bytes)
+_SEALED: tuple[object, ...] = (Any, SecretStr, SecretBytes)
 
 
 def decode_texts(annotation: object, value: object) -> object:
@@ -53,7 +54,7 @@ def explain(
         return f"setting {name!r} is missing{where}; set it"
     problem = first["msg"].removeprefix("Value error, ")
     shown = first["input"]
-    if isinstance(shown, str | int | float) and not _holds_secret(model, keys):
+    if isinstance(shown, str | int | float) and _is_plain(_annotation_at(model, keys)):
         problem += f", got {shown!r}"
     return f"setting {name!r}{where}: {problem}; correct it"
 
@@ -97,15 +98,15 @@ def _as_model(arm: object) -> type[BaseModel] | None:
 
 
 def _member(annotation: object, key: str) -> object:
-    """Return the annotation of member `key` of a table, `Any` when the table takes anything."""
+    """Return the annotation of a member of a table or list, `Any` where anything is taken."""
     for arm in _arms(annotation):
-        model = _as_model(arm)
-        if model is not None:
-            member = model.model_fields.get(key)
+        table = _as_model(arm)
+        if table is not None:
+            member = table.model_fields.get(key)
             if member is not None:
                 return member.annotation
-        elif _shape(arm) is dict and len(get_args(arm)) == 2:
-            return get_args(arm)[1]
+        elif _shape(arm) is not None and get_args(arm):
+            return get_args(arm)[-1 if _shape(arm) is dict else 0]
     return Any
 
 
@@ -118,14 +119,16 @@ def _annotation_at(model: type[BaseModel], keys: list[str]) -> object:
 
 def _known_names(model: type[BaseModel], keys: list[str]) -> list[str]:
     for arm in _arms(_annotation_at(model, keys)):
-        model = _as_model(arm)
-        if model is not None:
-            return sorted(model.model_fields)
+        table = _as_model(arm)
+        if table is not None:
+            return sorted(table.model_fields)
     return []
 
 
-def _holds_secret(model: type[BaseModel], keys: list[str]) -> bool:
-    return "Secret" in str(_annotation_at(model, keys))
+def _is_plain(annotation: object) -> bool:
+    """Whether a value of this type is a single one that holds no secret."""
+    arms = list(_arms(annotation))
+    return not any(_shape(arm) or arm in _SEALED for arm in arms)
 
 
 def _is_branch_label(part: str) -> bool:

@@ -42,7 +42,8 @@ class StallWatch:
     def __init__(self, registry: PluginRegistry, clock: Clock | None = None) -> None:
         self._registry, self._clock = registry, clock or SystemClock()
         self._beat_at = 0.0
-        self._seen: Stall | None = None
+        self.seen: Stall | None = None
+        """where the loop is blocked now; set by the watching thread"""
         self._lasting = False
         self._handle: asyncio.TimerHandle | None = None
         self._over = threading.Event()
@@ -71,15 +72,15 @@ class StallWatch:
         late_s = now - self._beat_at - BEAT_S
         if late_s > STALL_S:
             self._report(late_s)
-        self._beat_at, self._seen, self._lasting = now, None, False
+        self._beat_at, self.seen, self._lasting = now, None, False
         self._handle = asyncio.get_running_loop().call_later(BEAT_S, self._beat)
 
     def _watch(self) -> None:
         """Look whether the time is being noted; in a thread."""
         while not self._over.wait(BEAT_S):
             late_s = self._clock.monotonic() - self._beat_at - BEAT_S
-            if late_s > STALL_S and self._seen is None:
-                self._seen = self._where()
+            if late_s > STALL_S and self.seen is None:
+                self.seen = self._where()
             if late_s > LASTING_S and not self._lasting:
                 self._lasting = True
                 log.error("event loop is blocked", extra=self._fields(late_s))
@@ -98,13 +99,13 @@ class StallWatch:
         return Stall(plugin, stack)
 
     def _report(self, late_s: float) -> None:
-        plugin = self._seen.plugin if self._seen else CORE
+        plugin = self.seen.plugin if self.seen else CORE
         self._registry.counters.stalls[plugin] += 1
         self._registry.counters.stalled_s[plugin] += late_s
         log.warning("event loop was blocked", extra=self._fields(late_s))
 
     def _fields(self, late_s: float) -> dict[str, object]:
-        seen = self._seen or Stall(CORE, "")
+        seen = self.seen or Stall(CORE, "")
         record = self._registry.records.get(seen.plugin)
         return {
             "plugin": seen.plugin,
