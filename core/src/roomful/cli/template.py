@@ -45,11 +45,9 @@ def _rename(path: Path, name: str) -> None:
 def renamed(text: str, name: str) -> str:
     """Return the text with the template's name replaced in each of its spellings."""
     title = "".join(word.capitalize() for word in name.split("_"))
+    dashed = name.replace("_", "-")
     return (
-        text.replace("roomful-template", f"roomful-{name.replace('_', '-')}")
-        .replace("roomful_template", f"roomful_{name}")
-        .replace("TemplatePlugin", f"{title}Plugin")
-        .replace("TemplateConfig", f"{title}Config")
-        .replace("template =", f"{name} =")
-        .replace('"template"', f'"{name}"')
+        text.replace("roomful-template", f"roomful-{dashed}")
+        .replace("Template", title)
+        .replace("template", name)
     )
