@@ -72,8 +72,8 @@ def test_the_fraction_lost_is_of_the_interval():
     block = reporter.report(packets=175, lost=25, highest_seq=199, jitter=3.7, clock=None, now=2)
 
     assert block.fraction_lost == 64
-    assert block.packets_lost == 25
-    assert block.highest_sequence == 199
+    assert block.lost == 25
+    assert block.highest_seq == 199
     assert block.jitter == 3
     assert (block.lsr, block.dlsr) == (0, 0)
     assert (reporter.interval_expected, reporter.interval_lost) == (100, 25)
@@ -86,7 +86,7 @@ def test_packets_that_were_repaired_make_no_negative_fraction():
     block = reporter.report(packets=200, lost=0, highest_seq=199, jitter=0, clock=None, now=2)
 
     assert block.fraction_lost == 0
-    assert block.packets_lost == 0
+    assert block.lost == 0
 
 
 def test_duplicates_give_a_negative_total_within_24_bits():
@@ -94,8 +94,8 @@ def test_duplicates_give_a_negative_total_within_24_bits():
     block = reporter.report(
         packets=1 << 25, lost=-(1 << 24), highest_seq=(1 << 33) + 5, jitter=0, clock=None, now=1
     )
-    assert block.packets_lost == -0x800000
-    assert block.highest_sequence == 5
+    assert block.lost == -0x800000
+    assert block.highest_seq == 5
 
 
 def test_the_last_sender_report_and_its_age_are_given():

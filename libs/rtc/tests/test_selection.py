@@ -39,9 +39,17 @@ def test_the_lowest_serves_a_quality_below_all():
 
 @pytest.mark.parametrize(
     ("size", "spatial"),
-    [((160, 90), 0), ((320, 180), 0), ((321, 181), 1), ((1000, 500), 2), ((3840, 2160), 2)],
+    [
+        ((160, 90), 0),
+        ((320, 180), 0),
+        ((330, 190), 0),
+        ((400, 225), 1),
+        ((360, 640), 1),
+        ((1000, 500), 2),
+        ((3840, 2160), 2),
+    ],
 )
-def test_a_size_gets_the_smallest_layer_that_fills_it(size: tuple[int, int], spatial: int):
+def test_a_size_gets_the_smallest_layer_that_about_fills_it(size: tuple[int, int], spatial: int):
     want = Want(quality=LOW, width=size[0], height=size[1])
     assert wanted_spatial(THREE, want) == spatial
 

@@ -75,6 +75,11 @@ class Downlink:
         """Last report, clamped; None before the first."""
         return self._estimate
 
+    @property
+    def limits(self) -> bool:
+        """Whether `allocate` may have anything to say."""
+        return self._estimate is not None or bool(self._caps)
+
     def report(self, bitrate: int, now: float) -> None:
         """Take an estimate of the receiver, bit/s."""
         bitrate = max(MIN_ESTIMATE, min(MAX_ESTIMATE, bitrate))

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+import logging
+import socket
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from roomful.clock import Clock
-from roomful_rtc.engine import Engine
+from roomful.errors import ConfigError
+from roomful_rtc.candidate import host_candidates
+from roomful_rtc.dtls import LocalCertificate
+from roomful_rtc.engine import Engine, EngineEvent
+from roomful_rtc.ice_servers import IceServer, IceServerSpec
+from roomful_rtc.ice_tcp import TcpListener
+from roomful_rtc.mux import Mux
 from roomful_rtc.peer import PeerObserver, WirePeer
-from roomful_rtc.transport import ChannelSpec
+from roomful_rtc.py_engine import PyEngine
+from roomful_rtc.sockets import advertised, bind_udp
+from roomful_rtc.switchboard import Switchboard
+from roomful_rtc.transport import ChannelSpec, Transport
+
+log = logging.getLogger(__name__)
+
+ENGINES = ("auto", "native", "python")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +38,14 @@ class PlaneConfig:
     """0: any free one"""
     tcp_port: int | None = 7881
     """ICE over TCP; 0: any free one; None: off"""
-    node_ips: tuple[str, ...] = ()
-    """advertised instead of the bound addresses"""
+    node_ip: str = ""
+    """advertised instead of the bound addresses of its family"""
     loopback_only: bool = False
     """datagrams and connections from elsewhere are refused (dev and tests)"""
     engine: str = "auto"
     """auto, native or python"""
     replay_protection: bool = True
+    ice_servers: tuple[IceServerSpec, ...] = ()
 
 
 class Plane:
@@ -37,50 +55,229 @@ class Plane:
     """
 
     def __init__(self, config: PlaneConfig, clock: Clock) -> None:
-        raise NotImplementedError
+        """Check the settings; nothing is opened yet.
+
+        Raises:
+            ConfigError: one line that names the setting: bad address, no such engine.
+        """
+        _check(config)
+        self._config = config
+        self._clock = clock
+        self._certificate = LocalCertificate.generateCertificate()
+        self._mux: Mux | None = None
+        self._board: Switchboard | None = None
+        self._tcp: TcpListener | None = None
+        self._udp_port, self._tcp_port = config.udp_port, config.tcp_port
+        self._timer: asyncio.TimerHandle | None = None
+        self._woken: asyncio.Handle | None = None
+
+    # --- what transports see --------------------------------------------------------------
 
     @property
     def engine(self) -> Engine:
         """Raises RuntimeError before `start`."""
-        raise NotImplementedError
+        return self._running.engine
+
+    @property
+    def mux(self) -> Mux:
+        """Raises RuntimeError before `start`."""
+        return self._running
 
     @property
     def fingerprint(self) -> str:
         """`sha-256 AA:BB:…` of the certificate that all peers share."""
-        raise NotImplementedError
+        return self._certificate.fingerprint
 
     @property
     def candidates(self) -> tuple[str, ...]:
         """`candidate:…` strings, UDP first; the same for every peer."""
-        raise NotImplementedError
+        return tuple(str(candidate) for candidate in self._running.candidates)
 
     @property
     def udp_port(self) -> int:
         """The port taken."""
-        raise NotImplementedError
+        return self._udp_port
 
     @property
     def tcp_port(self) -> int | None:
-        raise NotImplementedError
+        """The port taken, None when ICE over TCP is off."""
+        return self._tcp_port
 
-    async def start(self) -> None:
-        """Open the ports.
+    @property
+    def peers(self) -> tuple[WirePeer, ...]:
+        """All that have not ended."""
+        return tuple(self._board.all_peers) if self._board else ()
 
-        Raises:
-            ConfigError: one line that names the setting: port taken, bad address, no such engine.
-        """
-        raise NotImplementedError
+    def ice_servers(self, identity: str) -> tuple[IceServer, ...]:
+        """STUN and TURN servers for one participant, with fresh credentials."""
+        now_s = self._clock.wall_ms() // 1000
+        return tuple(spec.issue(identity, now_s) for spec in self._config.ice_servers)
 
-    async def stop(self) -> None:
-        """Close all peers, then the ports. Idempotent."""
-        raise NotImplementedError
-
-    def peer(
-        self, observer: PeerObserver, *, channels: Iterable[ChannelSpec] = ()
-    ) -> WirePeer:
+    def peer(self, observer: PeerObserver, *, channels: Iterable[ChannelSpec] = ()) -> WirePeer:
         """Make a transport on the shared port; `channels` are opened by us once connected.
 
         Raises:
             RuntimeError: not started, or stopped.
         """
-        raise NotImplementedError
+        mux, board = self._running, self._board
+        assert board is not None  # noqa: S101 - made together with the mux
+        peer = WirePeer(board, observer)
+        peer.transport = Transport(mux, peer, channels=tuple(channels))
+        return peer
+
+    # --- life -----------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the ports.
+
+        Raises:
+            ConfigError: one line that names the setting: port taken.
+        """
+        config = self._config
+        sockets = bind_udp([(_host(address), config.udp_port) for address in config.bind])
+        self._udp_port = sockets[0].getsockname()[1]
+        engine = PyEngine(sockets)
+        try:
+            await self._join(engine, sockets)
+        except BaseException:
+            await self.stop()
+            engine.close()
+            raise
+        log.info(
+            "media plane is up",
+            extra={"udp_port": self._udp_port, "tcp_port": self._tcp_port, "engine": "python"},
+        )
+
+    async def _join(self, engine: Engine, sockets: Sequence[socket.socket]) -> None:
+        config = self._config
+        mux = Mux(
+            engine,
+            certificate=self._certificate,
+            clock=self._clock,
+            loopback_only=config.loopback_only,
+            on_event=self._on_event,
+        )
+        board = Switchboard(engine, self._clock, wake=self._wake, spawn=mux.spawn)
+        self._mux, self._board = mux, board
+        hosts = advertised(sockets, config.node_ip, loopback_only=config.loopback_only)
+        tcp: list[tuple[str, int]] = []
+        if config.tcp_port is not None:
+            self._tcp = TcpListener(mux)
+            bound = await self._tcp.start([(_host(a), config.tcp_port) for a in config.bind])
+            self._tcp_port = bound[0][1]
+            tcp = [(host, self._tcp_port) for host, _ in hosts]
+        mux.candidates = host_candidates(hosts, tcp)
+        mux.start()
+        self._rearm()
+
+    async def stop(self) -> None:
+        """Close all peers, then the ports. Idempotent."""
+        mux, self._mux = self._mux, None
+        if mux is None:
+            return
+        for peer in self.peers:
+            await peer.close("the server stops")
+        for handle in (self._timer, self._woken):
+            if handle is not None:
+                handle.cancel()
+        self._timer = self._woken = None
+        if self._tcp is not None:
+            await self._tcp.close()
+            self._tcp = None
+        mux.close()
+        mux.engine.close()
+        self._board = None
+
+    def _on_event(self, event: EngineEvent) -> None:
+        if self._board is not None:
+            self._board.on_event(event)
+
+    @property
+    def _running(self) -> Mux:
+        if self._mux is None:
+            raise RuntimeError("the media plane is not running")
+        return self._mux
+
+    # --- the timer ------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        """Look at timers and the engine's tables once this turn of the loop is over."""
+        if self._woken is None and self._mux is not None:
+            self._woken = asyncio.get_running_loop().call_soon(self._settle)
+
+    def _settle(self) -> None:
+        self._woken = None
+        if self._mux is not None:
+            self._mux.rearm()
+            self._rearm()
+
+    def _rearm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._board is None or self._mux is None:
+            return
+        due = self._board.next_due()
+        if due is not None:
+            delay = max(0.0, due - self._clock.monotonic())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._board is not None:
+            self._board.run(self._clock.monotonic())
+        self._wake()
+
+
+def _host(address: str) -> str:
+    return "127.0.0.1" if address == "localhost" else address
+
+
+def _check(config: PlaneConfig) -> None:
+    """Refuse settings that cannot work."""
+    for address in config.bind:
+        if not _is_ip(_host(address)):
+            raise ConfigError(
+                f"setting 'rtc.bind': {address!r} is not an address of this machine; "
+                "write an IPv4 or IPv6 address"
+            )
+    if config.node_ip and not _is_advertisable(config.node_ip):
+        raise ConfigError(
+            f"setting 'rtc.node_ip': {config.node_ip!r} is not an address that clients can reach; "
+            "write the public IPv4 or IPv6 address of this machine"
+        )
+    if config.engine not in ENGINES:
+        raise ConfigError(
+            f"setting 'rtc.engine': {config.engine!r} is none of {', '.join(ENGINES)}"
+        )
+    _choose_engine(config)
+    if not config.replay_protection:
+        raise ConfigError(
+            "setting 'rtc.replay_protection': the Python engine always refuses replays; remove it"
+        )
+
+
+def _choose_engine(config: PlaneConfig) -> None:
+    """Settle on the Python engine: the native one is not part of this version."""
+    if config.engine == "native":
+        raise ConfigError(
+            "setting 'rtc.engine': the native engine is not installed; install roomful[native], "
+            "or set 'auto' or 'python'"
+        )
+    if config.engine == "auto":
+        log.info("the Python engine forwards media: roomful-engine is not installed")
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_advertisable(text: str) -> bool:
+    if not _is_ip(text):
+        return False
+    address = ip_address(text)
+    return not (address.is_unspecified or address.is_multicast)

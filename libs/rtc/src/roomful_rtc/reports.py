@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-TS_MASK = 0xFFFFFFFF
+from roomful_rtc.rtcp import ReportBlock
+from roomful_rtc.rtp import TS_MASK
+
 NTP_FRACTION = 1 << 32
 _FRESH_S = 30.0
 """Two reports whose wall clocks are further apart say little about each other."""
@@ -75,22 +77,6 @@ class RoundTrip:
         return rtt
 
 
-@dataclass(frozen=True, slots=True)
-class Reception:
-    """What a report block says of one incoming stream (RFC 3550 6.4.1)."""
-
-    ssrc: int
-    fraction_lost: int
-    """of the interval, in 1/256"""
-    packets_lost: int
-    """cumulative, clamped to 24 bits signed"""
-    highest_sequence: int
-    """cycles and number, 32 bits"""
-    jitter: int
-    lsr: int
-    dlsr: int
-
-
 class ReceptionReporter:
     """Makes the report blocks of one incoming stream from the engine's counters."""
 
@@ -110,7 +96,7 @@ class ReceptionReporter:
         jitter: float,
         clock: ClockReading | None,
         now: float,
-    ) -> Reception:
+    ) -> ReportBlock:
         """Close the interval. Arguments as in `UpStats`."""
         expected = packets + lost
         self.interval_expected = max(0, expected - self._expected)
@@ -119,11 +105,11 @@ class ReceptionReporter:
         fraction = 0
         if self.interval_expected:
             fraction = min(255, 256 * self.interval_lost // self.interval_expected)
-        return Reception(
+        return ReportBlock(
             ssrc=self._ssrc,
             fraction_lost=fraction,
-            packets_lost=max(-0x800000, min(0x7FFFFF, lost)),
-            highest_sequence=highest_seq & 0xFFFFFFFF,
+            lost=max(-0x800000, min(0x7FFFFF, lost)),
+            highest_seq=highest_seq & 0xFFFFFFFF,
             jitter=min(int(jitter), 0xFFFFFFFF),
             lsr=clock.lsr if clock else 0,
             dlsr=min(int((now - clock.arrived) * 65536), 0xFFFFFFFF) if clock else 0,

@@ -14,6 +14,7 @@ from roomful.model.enums import VideoQuality
 
 ALL_TEMPORAL = 255
 _FULL_RATE_FPS = 30
+_ENOUGH = 0.9
 _TEMPORAL_SHARES = (0.25, 0.5)
 """Share of the frames in temporal layer 0, and in 0 and 1, of the usual three (L1T3)."""
 
@@ -75,14 +76,16 @@ _USUAL_AREA = {
 def wanted_spatial(layers: Sequence[LayerState], want: Want) -> int:
     """Return the spatial index that serves `want`, whether it is live or not.
 
-    By size: the lowest layer that is at least as large, else the highest. By quality: the highest
-    that is not above it, else the lowest. `layers`: not empty, lowest first.
+    By size: the lowest layer whose short side is at least nine tenths of the wanted one (pictures
+    turn, and elements are a few pixels larger than the usual sizes), else the highest. By quality:
+    the highest that is not above it, else the lowest. `layers`: not empty, lowest first.
     """
     if want.width and want.height:
-        for layer in layers:
-            if not layer.width or (layer.width >= want.width and layer.height >= want.height):
-                return layer.spatial if layer.width else _by_quality(layers, VideoQuality.HIGH)
-        return layers[-1].spatial
+        if not all(layer.width and layer.height for layer in layers):
+            return _by_quality(layers, VideoQuality.HIGH)
+        needed = _ENOUGH * min(want.width, want.height)
+        large = [one.spatial for one in layers if min(one.width, one.height) >= needed]
+        return large[0] if large else layers[-1].spatial
     return _by_quality(layers, want.quality)
 
 

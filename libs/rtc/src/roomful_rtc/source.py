@@ -7,67 +7,50 @@ packets; each then is a row of the engine (`up`). Sinks read `layers` and are to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from roomful.model.enums import VideoQuality
-from roomful.model.track import VideoLayer
-from roomful_rtc.engine import Codec
-from roomful_rtc.offer_answer.negotiated import AnnouncedSsrc
-from roomful_rtc.sdp import RtpFormat
+from roomful.errors import ResourceExhausted
+from roomful_rtc import rtcp
+from roomful_rtc.engine import Codec, EngineStats, UnknownSsrc
+from roomful_rtc.layer_plan import LayerPlan, PlannedLayer, ReceiveParameters
+from roomful_rtc.stream import Layer, Stream
 
 if TYPE_CHECKING:
-    from roomful_rtc.sink import WireSink
+    from roomful_rtc.peer import WirePeer
+    from roomful_rtc.switchboard import Switchboard
 
-QUALITY_OF_RID = {
-    "q": VideoQuality.LOW,
-    "h": VideoQuality.MEDIUM,
-    "f": VideoQuality.HIGH,
+__all__ = ["Layer", "ReceiveParameters", "Source", "SourceListener", "WireSource"]
+
+log = logging.getLogger(__name__)
+
+_MIME_SPELLING = {
+    "vp8": "VP8",
+    "vp9": "VP9",
+    "av1": "AV1",
+    "h264": "H264",
+    "h265": "H265",
+    "pcmu": "PCMU",
+    "pcma": "PCMA",
+    "g722": "G722",
 }
-"""Clients differ in the order of rids, never in their meaning (`livekit-wire.md` 7.3)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiveParameters:
-    """What the negotiation and AddTrack say about one section that the peer publishes in."""
+class SourceListener(Protocol):
+    """What a source tells its sinks."""
 
-    kind: str
-    """`audio` or `video`"""
-    codecs: Mapping[int, Codec]
-    """payload type → codec, rtx included, preferred first"""
-    extensions: Mapping[str, int] = field(default_factory=dict[str, int])
-    """kind as in `Engine.set_extensions` → id"""
-    formats: tuple[RtpFormat, ...] = ()
-    """the same payload types with their parameters, to find a subscriber's that means the same"""
-    rids: tuple[str, ...] = ()
-    """accepted simulcast layers in the offer's order (which means nothing)"""
-    announced: tuple[AnnouncedSsrc, ...] = ()
-    """streams named in the description; of several, the first is the lowest layer"""
-    layers: tuple[VideoLayer, ...] = ()
-    """sizes, bitrates and qualities as the publisher announced them"""
-    remb: bool = False
-    """`goog-remb` is negotiated; used where the transport-wide extension is not"""
+    def on_source_changed(self) -> None:
+        """Layers or the mute state are not what they were."""
+        ...
 
+    def on_up_removed(self, up: int) -> None:
+        """The engine no longer has this row."""
+        ...
 
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One stream of a source as it is now."""
-
-    spatial: int
-    """0 is the lowest"""
-    quality: VideoQuality
-    rid: str
-    ssrc: int
-    up: int
-    """the engine's handle"""
-    width: int = 0
-    height: int = 0
-    """as announced, else of the last key frame; 0 while unknown"""
-    bitrate: int = 0
-    """measured over the last second, bit/s"""
-    live: bool = True
-    """packets came within the last 2 s"""
+    def on_clock(self, up: int) -> None:
+        """A sender report for this row came: `Layer.clock` is new."""
+        ...
 
 
 class Source(Protocol):
@@ -80,13 +63,16 @@ class Source(Protocol):
     def codec(self) -> str: ...
 
     @property
+    def muted(self) -> bool: ...
+
+    @property
     def layers(self) -> tuple[Layer, ...]: ...
 
-    def attach(self, sink: WireSink) -> None:
-        """Tell this sink of changes and sender reports from now on."""
+    def attach(self, listener: SourceListener) -> None:
+        """Tell this sink of changes from now on."""
         ...
 
-    def detach(self, sink: WireSink) -> None: ...
+    def detach(self, listener: SourceListener) -> None: ...
 
     def request_key_frame(self, spatial: int | None = None) -> None: ...
 
@@ -94,36 +80,74 @@ class Source(Protocol):
 class WireSource:
     """Media that one peer publishes in one section. Made by `WirePeer.receive`."""
 
-    on_level: Callable[[int, float], None] | None
-    """Audio, each 100 ms in which packets came: (loudest dBov 0…-127, share of packets ≥ -35)."""
+    def __init__(
+        self,
+        board: Switchboard,
+        peer: WirePeer,
+        mid: str,
+        parameters: ReceiveParameters,
+        group: int,
+    ) -> None:
+        """`group`: unique number that ties the rows of this source in the engine."""
+        self.board = board
+        self.peer = peer
+        self.on_level: Callable[[int, float], None] | None = None
+        """Audio, each 100 ms with packets: (loudest dBov 0…-127, share of packets ≥ -35 dBov)."""
+        self._mid = mid
+        self._parameters = parameters
+        self._plan = LayerPlan(parameters)
+        self._group = group
+        self._streams: dict[int, Stream] = {}
+        self._rtx: dict[int, int] = {}
+        self._listeners: dict[SourceListener, None] = {}
+        self._codec = ""
+        self._muted = self._closed = False
 
     @property
     def mid(self) -> str:
-        raise NotImplementedError
+        return self._mid
 
     @property
     def kind(self) -> str:
         """`audio` or `video`."""
-        raise NotImplementedError
+        return self._parameters.kind
 
     @property
     def codec(self) -> str:
         """Name as in `Engine.set_codecs` (`vp8`, `opus`), empty before the first packet."""
-        raise NotImplementedError
+        return self._codec
 
     @property
     def mime_type(self) -> str:
         """`video/VP8`, `audio/opus`; empty before the first packet."""
-        raise NotImplementedError
+        return f"{self.kind}/{_MIME_SPELLING.get(self._codec, self._codec)}" if self._codec else ""
+
+    @property
+    def muted(self) -> bool:
+        return self._muted
 
     @property
     def layers(self) -> tuple[Layer, ...]:
         """Known streams, lowest first; empty before the first packet."""
-        raise NotImplementedError
+        return tuple(self._streams[spatial].layer for spatial in sorted(self._streams))
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The same with their machinery."""
+        return tuple(self._streams.values())
 
     @property
     def parameters(self) -> ReceiveParameters:
-        raise NotImplementedError
+        return self._parameters
+
+    def attach(self, listener: SourceListener) -> None:
+        """Tell this sink of changes from now on."""
+        self._listeners[listener] = None
+
+    def detach(self, listener: SourceListener) -> None:
+        self._listeners.pop(listener, None)
+
+    # --- commands -------------------------------------------------------------------------
 
     def request_key_frame(self, spatial: int | None = None) -> None:
         """Ask the publisher for a key frame of one layer, or of all that are live.
@@ -131,15 +155,163 @@ class WireSource:
         At most one PLI per 0.5 s (lowest layer) … 1 s (highest) goes out per stream, whoever asks;
         one asked for meanwhile follows when the time is up, unless a key frame came by then.
         """
-        raise NotImplementedError
+        if self.kind != "video" or self._muted:
+            return
+        now = self.board.now()
+        for index, stream in self._streams.items():
+            if index == spatial or (spatial is None and stream.live):
+                stream.want_key_frame(now)
 
     def set_muted(self, muted: bool) -> None:
         """The publisher muted the track: sinks stop, the streams' silence means nothing.
 
         On unmute a key frame is asked for.
         """
-        raise NotImplementedError
+        if muted == self._muted or self._closed:
+            return
+        self._muted = muted
+        if not muted:
+            for stream in self._streams.values():
+                stream.be_patient(self.board.now())
+        self._tell_sinks()
+
+    def update(self, parameters: ReceiveParameters) -> None:
+        """Take what a further negotiation changed; known streams stay."""
+        self._parameters = parameters
+        self._plan = LayerPlan(parameters)
+        for stream in self._streams.values():
+            planned = self._plan.find(stream.planned.rid, stream.ssrc)
+            if planned is not None and planned.spatial == stream.planned.spatial:
+                stream.planned = planned
+        if self._streams:
+            self._tell_sinks()
 
     def close(self) -> None:
         """Free the rows. Sinks fall silent and stay until they are closed. Idempotent."""
-        raise NotImplementedError
+        if self._closed:
+            return
+        self._closed = True
+        for stream in list(self._streams.values()):
+            self._remove(stream)
+        self._streams.clear()
+        self._tell_sinks()
+        self._listeners.clear()
+        self.peer.forget_source(self)
+
+    # --- learning streams -----------------------------------------------------------------
+
+    def announces(self, ssrc: int) -> bool:
+        """Whether the description named this SSRC."""
+        return self._plan.announces(ssrc)
+
+    def learn(self, event: UnknownSsrc, codec: Codec) -> bool:
+        """Bind an SSRC that sends in this section; False when it cannot be placed."""
+        if self._closed:
+            return False
+        if codec.name == "rtx":
+            return self._learn_rtx(event)
+        planned = self._plan.find(event.rid, event.ssrc)
+        if planned is None:
+            return False
+        former = self._streams.get(planned.spatial)
+        if not self._bind(planned, event.ssrc, codec):
+            return False
+        if former is not None:
+            self._remove(former)
+        self._bound(codec.name)
+        return True
+
+    def _learn_rtx(self, event: UnknownSsrc) -> bool:
+        planned = self._plan.find_repaired(event.repaired_rid, event.ssrc)
+        if planned is None:
+            return False
+        self._rtx[planned.spatial] = event.ssrc
+        stream = self._streams.get(planned.spatial)
+        if stream is not None:
+            try:
+                self.board.engine.set_rtx(stream.up, event.ssrc)
+            except (ResourceExhausted, ValueError) as error:
+                return self._refuse(event.ssrc, error)
+        return True
+
+    def _bind(self, planned: PlannedLayer, ssrc: int, codec: Codec) -> bool:
+        stream = Stream(self, planned, ssrc, codec, self.board.now())
+        former = self._streams.get(planned.spatial)
+        rtx = planned.rtx_ssrc or (0 if former else self._rtx.get(planned.spatial, 0))
+        try:
+            stream.up = self.board.engine.add_up(
+                self.peer.engine_peer,
+                ssrc,
+                codec.name,
+                codec.clock_rate,
+                rtx_ssrc=rtx,
+                group=self._group,
+                spatial=planned.spatial,
+            )
+        except (ResourceExhausted, ValueError, LookupError) as error:
+            return self._refuse(ssrc, error)
+        self._streams[planned.spatial] = stream
+        self.board.streams[stream.up] = stream
+        return True
+
+    def _refuse(self, ssrc: int, error: Exception) -> bool:
+        log.info(
+            "a stream was refused", extra={"mid": self._mid, "ssrc": ssrc, "reason": str(error)}
+        )
+        return False
+
+    def _bound(self, codec: str) -> None:
+        first, self._codec = not self._codec, codec
+        self._tell_sinks()
+        if first:
+            self.peer.observer.on_source_bound(self)
+        else:
+            self.peer.observer.on_source_changed(self)
+
+    def _remove(self, stream: Stream) -> None:
+        self.board.streams.pop(stream.up, None)
+        self.board.set_timer(stream, None)
+        try:
+            self.board.engine.remove_up(stream.up)
+        except LookupError:
+            pass  # the engine's peer went first, with its rows
+        for listener in tuple(self._listeners):
+            listener.on_up_removed(stream.up)
+
+    # --- events ---------------------------------------------------------------------------
+
+    def layers_changed(self) -> None:
+        """A layer fell silent, came back or has another size."""
+        if self._closed or self._muted:
+            return
+        self._tell_sinks()
+        self.peer.observer.on_source_changed(self)
+
+    def _tell_sinks(self) -> None:
+        for listener in tuple(self._listeners):
+            listener.on_source_changed()
+
+    def sender_report(self, ssrc: int, ntp: int, rtp_ts: int, now: float) -> bool:
+        """A sender report of this peer; False when the SSRC is none of ours."""
+        for stream in self._streams.values():
+            if stream.ssrc == ssrc:
+                stream.read_clock(ntp, rtp_ts, now)
+                for listener in tuple(self._listeners):
+                    listener.on_clock(stream.up)
+                return True
+        return False
+
+    def goodbye(self, ssrc: int) -> None:
+        """The publisher says that this stream ended."""
+        for stream in self._streams.values():
+            if stream.ssrc == ssrc:
+                stream.set_live(live=False)
+
+    def each_second(self, stats: EngineStats, now: float) -> list[rtcp.ReportBlock]:
+        """Take the counters; return the blocks for the receiver report."""
+        blocks: list[rtcp.ReportBlock] = []
+        for stream in tuple(self._streams.values()):
+            counters = stats.ups.get(stream.up)
+            if counters is not None:
+                blocks.append(stream.each_second(counters, now))
+        return blocks

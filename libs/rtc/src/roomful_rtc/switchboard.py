@@ -1,0 +1,170 @@
+"""Joins the engine's events and the time to streams, sinks and peers. Sans-IO.
+
+Tables by the engine's handles, one timetable, and the beat: once a second for everybody, and within
+100 ms for sinks that owe a sender report. Each reads the engine's counters in one call.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from roomful.clock import Clock
+from roomful_rtc import engine as ev
+from roomful_rtc.timetable import Timed, Timetable
+
+if TYPE_CHECKING:
+    from roomful_rtc.peer import WirePeer
+    from roomful_rtc.sink import WireSink
+    from roomful_rtc.stream import Stream
+
+log = logging.getLogger(__name__)
+
+SECOND, REPORT_DELAY_S = 1.0, 0.1
+
+
+class Switchboard:
+    """What every peer, source and sink of one plane shares. On the loop's thread only."""
+
+    def __init__(
+        self,
+        engine: ev.Engine,
+        clock: Clock,
+        *,
+        wake: Callable[[], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        """`wake`: called when timers or the engine's tables changed. `spawn`: runs the end of a
+        peer, keeps the task."""
+        self.engine = engine
+        self.clock = clock
+        self.wake = wake
+        self.spawn = spawn
+        self.streams: dict[int, Stream] = {}
+        """by up"""
+        self.sinks: dict[int, WireSink] = {}
+        """by down"""
+        self.peers: dict[int, WirePeer] = {}
+        """by the engine's peer"""
+        self.all_peers: dict[WirePeer, None] = {}
+        """those that are not connected yet as well"""
+        self._groups = count(1)
+        self._timetable = Timetable()
+        self._owing: dict[WireSink, None] = {}
+        self._second_at = clock.monotonic() + SECOND
+        self._timetable.set(self, self._second_at)
+
+    def new_group(self) -> int:
+        """A number that ties the rows of one source in the engine."""
+        return next(self._groups)
+
+    # --- time -----------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self.clock.monotonic()
+
+    def set_timer(self, owner: Timed, due: float | None) -> None:
+        """Call the owner's `on_time` at `due`, instead of before; None: not at all."""
+        before = self._timetable.next_due()
+        self._timetable.set(owner, due)
+        if due is not None and (before is None or due < before):
+            self.wake()
+
+    def next_due(self) -> float | None:
+        """When `run` has to be called next."""
+        return self._timetable.next_due()
+
+    def run(self, now: float) -> None:
+        """Call everybody whose time has come; one that fails does not harm the others."""
+        for owner in self._timetable.take(now):
+            try:
+                owner.on_time(now)
+            except Exception:  # a peer's failure is contained here
+                log.exception("a timer failed")
+
+    def on_time(self, now: float) -> None:
+        """The beat."""
+        stats = self.engine.stats()
+        self._send_reports(stats, now)
+        if now >= self._second_at:
+            self._second_at = now + SECOND
+            for peer in tuple(self.peers.values()):
+                self._guard(peer, lambda peer=peer: peer.each_second(stats, now))
+        self._timetable.set(self, self._second_at)
+
+    def report_soon(self, sink: WireSink) -> None:
+        """This sink owes a sender report."""
+        if not self._owing:
+            self.set_timer(self, min(self._second_at, self.now() + REPORT_DELAY_S))
+        self._owing[sink] = None
+
+    def cancel_report(self, sink: WireSink) -> None:
+        """The sink ended."""
+        self._owing.pop(sink, None)
+
+    def _send_reports(self, stats: ev.EngineStats, now: float) -> None:
+        owing, self._owing = self._owing, {}
+        for sink in owing:
+            counters = stats.downs.get(sink.down)
+            if counters is not None:
+                sink.send_report(counters, now)
+
+    # --- the engine's events --------------------------------------------------------------
+
+    def on_event(self, event: ev.EngineEvent) -> None:
+        """Hand an event to what it is about; late ones about removed rows are ignored."""
+        match event:
+            case ev.Gap(up, first, count):
+                if stream := self.streams.get(up):
+                    stream.gap(first, count, self.now())
+            case ev.Recovered(up, seq):
+                if stream := self.streams.get(up):
+                    stream.recovered(seq)
+            case ev.KeyFrame(up, seq, _, width, height):
+                if stream := self.streams.get(up):
+                    stream.key_frame(seq, width, height)
+            case ev.KeyFrameWanted(up):
+                if stream := self.streams.get(up):
+                    stream.want_key_frame(self.now())
+            case ev.SilentUp(up):
+                if stream := self.streams.get(up):
+                    stream.on_silent(self.now())
+            case ev.AudioLevel(up, dbov, active):
+                if (stream := self.streams.get(up)) and stream.source.on_level:
+                    stream.source.on_level(dbov, active)
+            case ev.Switched(down, up):
+                if sink := self.sinks.get(down):
+                    sink.on_switched(up)
+            case ev.SwitchTimedOut(down):
+                if sink := self.sinks.get(down):
+                    sink.on_switch_timed_out()
+            case ev.UnknownSsrc(peer) | ev.Arrivals(peer):
+                self._on_peer_event(self._peer(peer), event)
+
+    def _on_peer_event(self, peer: WirePeer | None, event: ev.UnknownSsrc | ev.Arrivals) -> None:
+        if peer is None:
+            return
+        if isinstance(event, ev.UnknownSsrc):
+            self._guard(peer, lambda: peer.on_unknown_ssrc(event))
+        else:
+            self._guard(peer, lambda: peer.on_arrivals(event.packets))
+
+    def _peer(self, handle: int) -> WirePeer | None:
+        """Find a peer; packets may come before its transport has said that it is connected."""
+        known = self.peers.get(handle)
+        if known is None:
+            known = next((p for p in self.all_peers if p.transport.engine_peer == handle), None)
+            if known is not None:
+                known.enter_tables()
+        return known
+
+    def _guard(self, peer: WirePeer, call: Callable[[], None]) -> None:
+        """Let a failure end the peer that it is about, and nobody else."""
+        try:
+            call()
+        except Exception:  # a peer's failure is contained here
+            log.exception("a peer failed")
+            peer.fail("internal: media handling failed")
