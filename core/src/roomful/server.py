@@ -179,8 +179,9 @@ class RoomServer:
 
     def _refuse_orphans(self, options: RoomOptions) -> None:
         """Refuse options that belong to a plugin that is not there."""
+        there = {record.name for record in self.plugins.active()}
         for asked, plugin in ((options.agents, "agents"), (options.egress, "egress")):
-            if asked and not self.plugins.has(plugin):
+            if asked and plugin not in there:
                 raise Unimplemented(
                     f"room options ask for {plugin}: install roomful[{plugin}] and enable it"
                 )

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from livekit.protocol import rtc
 
-from roomful_rtc.offer_answer import LocalTransport, Origin, candidate_init
+from roomful_rtc.offer_answer import LocalTransport, Origin, RemoteTransport, candidate_init
 from roomful_rtc.peer import WirePeer
-from roomful_rtc.sdp import Fingerprint
 
 
 class Described:
@@ -23,13 +22,18 @@ class Described:
     def local(self) -> LocalTransport:
         """Our end as it is now (an ICE restart changes it)."""
         transport = self._peer.transport
-        algorithm, _, value = transport.fingerprint.partition(" ")
         return LocalTransport(
             ufrag=transport.ufrag,
             pwd=transport.pwd,
-            fingerprint=Fingerprint(algorithm, value),
-            candidates=tuple(transport.candidates),
-            role="active" if transport.setup == "active" else "passive",
+            fingerprint=transport.fingerprint,
+            setup=transport.setup,
+            candidates=transport.candidates,
+        )
+
+    def take(self, remote: RemoteTransport) -> None:
+        """Give the transport the client's end. Raises `RemoteProtocolError`."""
+        self._peer.transport.set_remote(
+            remote.setup, remote.ufrag, remote.pwd, remote.fingerprint
         )
 
     def origin(self) -> Origin:
@@ -43,7 +47,7 @@ class Described:
         if transport.ufrag == self._told_ufrag:
             return
         self._told_ufrag = transport.ufrag
-        candidates = tuple(transport.candidates)
+        candidates = transport.candidates
         for index, candidate in enumerate(candidates):
             yield rtc.TrickleRequest(
                 candidateInit=candidate_init(candidate, mid, 0, transport.ufrag),

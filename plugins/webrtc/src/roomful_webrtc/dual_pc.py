@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from livekit.protocol import rtc
 
-from roomful.errors import RemoteProtocolError
 from roomful_rtc.offer_answer import SubscriberOffer
 from roomful_rtc.peer import WirePeer
 from roomful_rtc.sdp import SessionDescription
@@ -66,14 +65,8 @@ class DualPc:
         if not self._sections.pending or message.id not in (0, self._offer_id):
             return  # of an offer that a newer one replaced
         answer = SessionDescription.parse(message.sdp)
-        negotiation = self._sections.accept(answer, self._described.local())
-        remote = negotiation.remote
-        if not remote.fingerprints:
-            raise RemoteProtocolError("the answer has no fingerprint")
-        strongest = remote.fingerprints[0]
-        self.subscriber_peer.transport.set_remote(
-            remote.setup, remote.ufrag, remote.pwd, f"{strongest.algorithm} {strongest.value}"
-        )
+        negotiation = self._sections.accept(answer)
+        self._described.take(negotiation.remote)
         self._stop(self._deadline)
         self._subscriber.connect(negotiation)
         if self._sections.dirty:

@@ -50,11 +50,7 @@ class Answerer:
         if len(offer.sections) < self._sections:
             raise RemoteProtocolError("the offer has fewer sections than the one before")
         self._sections = len(offer.sections)
-        remote = remote_transport(offer)
-        strongest = remote.fingerprints[0]
-        self.peer.transport.set_remote(
-            remote.setup, remote.ufrag, remote.pwd, f"{strongest.algorithm} {strongest.value}"
-        )
+        self._described.take(remote_transport(offer))
         self._publisher.end_missing(offer, self.peer)
         result = answer(
             offer, self._described.local(), self._decide, origin=self._described.origin()
