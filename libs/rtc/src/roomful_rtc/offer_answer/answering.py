@@ -160,8 +160,10 @@ class _Reply:
         formats = self.choice.formats(section, decision)
         extensions = self.choice.extensions(section)
         direction = _direction(decision)
-        mine = rtp_section(
-            section.kind, section.mid, direction, formats, extensions, proto=section.proto
+        mine = replace(
+            rtp_section(section.kind, section.mid, direction, formats, extensions),
+            proto=section.proto,
+            rtcp_rsize=section.rtcp_rsize,
         )
         outcome = NegotiatedSection(
             self.index,
@@ -207,25 +209,29 @@ class _Reply:
             outcome,
             rids=rids,
             announced=() if rids else announced(section),
+            repairs=repairs(section),
             stream_id=stream_id,
             track_id=track_id,
         )
 
 
+def repairs(section: MediaSection) -> dict[int, int]:
+    """Media SSRC → the SSRC of its RTX, by the FID groups (RFC 4588 section 8.2)."""
+    return {
+        group.ssrcs[0]: group.ssrcs[1]
+        for group in section.ssrc_groups
+        if group.semantics == "FID" and len(group.ssrcs) == 2
+    }
+
+
 def announced(section: MediaSection) -> tuple[AnnouncedSsrc, ...]:
     """The streams a peer names with a=ssrc: layers or the single stream, each with its RTX."""
-    repairs: dict[int, int] = {}
-    secondary: set[int] = set()
-    layers: tuple[int, ...] = ()
-    for group in section.ssrc_groups:
-        if group.semantics == "SIM":
-            layers = layers or group.ssrcs
-            continue
-        secondary.update(group.ssrcs[1:])
-        if group.semantics == "FID" and len(group.ssrcs) == 2:
-            repairs.setdefault(*group.ssrcs)
+    groups = section.ssrc_groups
+    layers = next((group.ssrcs for group in groups if group.semantics == "SIM"), ())
+    secondary = {ssrc for g in groups if g.semantics != "SIM" for ssrc in g.ssrcs[1:]}
     main = layers or tuple(ssrc for ssrc in section.ssrcs if ssrc not in secondary)
-    return tuple(AnnouncedSsrc(ssrc, repairs.get(ssrc, 0)) for ssrc in dict.fromkeys(main))
+    rtx = repairs(section)
+    return tuple(AnnouncedSsrc(ssrc, rtx.get(ssrc, 0)) for ssrc in dict.fromkeys(main))
 
 
 def _layers(section: MediaSection) -> tuple[str, ...]:

@@ -44,6 +44,9 @@ class NegotiatedSection:
     """accepted simulcast layers, in the peer's order (clients differ: sort by name)"""
     announced: tuple[AnnouncedSsrc, ...] = ()
     """streams named by the peer, layers of a SIM group from low to high; empty with rids"""
+    repairs: Mapping[int, int] = field(default_factory=dict[int, int])
+    """publish: media SSRC → RTX SSRC where the peer names them; also with rids, for clients that
+    do not offer the repaired-rid extension"""
     stream_id: str = ""
     """publish: first part of the peer's msid"""
     track_id: str = ""

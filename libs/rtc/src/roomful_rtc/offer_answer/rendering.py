@@ -48,14 +48,12 @@ def rtp_section(
     direction: Direction,
     formats: Mapping[int, RtpFormat],
     extensions: Mapping[str, int],
-    *,
-    proto: str = RTP_PROTO,
 ) -> MediaSection:
     """Render an audio or video section without streams."""
     return MediaSection(
         kind,
         9,
-        proto,
+        RTP_PROTO,
         tuple(map(str, formats)),
         mid=mid,
         direction=direction,
