@@ -64,7 +64,7 @@ class FakeEngine:
         peer = self.by_addr.get(addr, 0)
         if not data:
             return
-        if data[0] < 4 or (peer and (19 < data[0] < 64 or 191 < data[1] < 224)):
+        if data[0] < 4 or (peer and (19 < data[0] < 64 or len(data) > 1 and 191 < data[1] < 224)):
             out.append(Datagram(peer, addr, data, 0))
         elif peer:
             self.received.append((peer, data))
@@ -80,6 +80,8 @@ class FakeEngine:
                 self.tcp[to](data)
                 return True
             to = self.target[to]
+        if to[0].startswith("tcp:"):
+            return False
         self.sock.sendto(data, to)
         return True
 
@@ -253,9 +255,7 @@ class Client:
 
     async def opened(self, label):
         """Return the channel once the server has acknowledged or opened it."""
-        await until(
-            lambda: label in self.channels and self.channels[label].readyState == "open"
-        )
+        await until(lambda: label in self.channels and self.channels[label].readyState == "open")
         return self.channels[label]
 
     def add_channel(self, channel):

@@ -19,6 +19,4 @@ def test_candidate_is_spelt_as_descriptions_want_it():
     udp, tcp = host_candidates([("192.0.2.1", 7882)], [("192.0.2.1", 7881)])
 
     assert str(udp) == "candidate:1 1 udp 2130706431 192.0.2.1 7882 typ host"
-    assert str(tcp) == (
-        f"candidate:2 1 tcp {tcp.priority} 192.0.2.1 7881 typ host tcptype passive"
-    )
+    assert str(tcp) == (f"candidate:2 1 tcp {tcp.priority} 192.0.2.1 7881 typ host tcptype passive")

@@ -179,7 +179,9 @@ def test_2000_mutations_raise_nothing_unexpected_and_take_no_time():
     corpus = [
         aioice_request(),
         aioice_request(**{"USE-CANDIDATE": None}),
-        message(NAME + attribute(0xC057, bytes(4)) + attribute(0x25, b"") + attribute(0x802A, bytes(8))),
+        message(
+            NAME + attribute(0xC057, bytes(4)) + attribute(0x25, b"") + attribute(0x802A, bytes(8))
+        ),
     ]
     taken, slowest = 0, 0.0
     for number in range(2000):

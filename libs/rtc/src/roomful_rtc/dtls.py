@@ -242,10 +242,20 @@ class PeerDtls(RTCDtlsTransport):
             await self.start(RTCDtlsParameters(fingerprints=[fingerprint]))
         finally:
             self._leave()
+        await self._write_ssl()
         if self._state is not State.CONNECTED:
+            await self._refuse()
             raise TransportError(f"dtls: {self._why}")
         self._wire.limit = WAITING
         return self._export()
+
+    async def _refuse(self) -> None:
+        """End a session whose peer is not the announced one, so that it does not wait."""
+        try:
+            self._session.shutdown()
+        except SSL.Error:
+            return
+        await self._write_ssl()
 
     def _export(self) -> SrtpKeys:
         """Cut the exported block: client key, server key, client salt, server salt (RFC 5764)."""
@@ -265,8 +275,6 @@ class PeerDtls(RTCDtlsTransport):
         if self._role == "client":
             self._begin()
         await super()._do_handshake()
-        if self._state is State.FAILED:
-            await self._write_ssl()  # the alert that says why
 
     def _validate_peer_identity(self, remoteParameters: RTCDtlsParameters) -> None:
         super()._validate_peer_identity(remoteParameters)
@@ -322,7 +330,7 @@ class PeerDtls(RTCDtlsTransport):
     def _on_silence(self) -> None:
         now = self._clock.monotonic()
         if now >= self._deadline:
-            raise ConnectionError(f"handshake took more than {HANDSHAKE_S:.0f} s")
+            raise ConnectionError(f"handshake took more than {HANDSHAKE_S:g} s")
         if now - self._heard_at >= SILENT_S:
             self._leave()
         if self._session.DTLSv1_get_timeout() == 0:

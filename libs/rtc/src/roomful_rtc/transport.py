@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -317,7 +318,8 @@ class Transport:
 
     def _write(self, data: bytes) -> None:
         if self._engine_peer:
-            self._mux.engine.send(self._engine_peer, data)
+            with suppress(LookupError):  # the engine was closed first
+                self._mux.engine.send(self._engine_peer, data)
 
     def _start_dtls(self) -> None:
         """Begin as soon as both the remote description and a valid address are known."""
@@ -417,7 +419,8 @@ class Transport:
         peer, self._engine_peer = self._engine_peer, 0
         self._mux.remove_route(self, peer)
         if peer:
-            self._mux.engine.remove_peer(peer)
+            with suppress(LookupError):  # the engine was closed first
+                self._mux.engine.remove_peer(peer)
         self._ending = self._mux.spawn(_ended(tasks))
 
     async def close(self, reason: str = "") -> None:
