@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 FIND_LIMIT = 1000
 """most rows of one `find`"""
+UNKNOWN_REV = -1
+"""what a row has inside a transaction that wrote it without having read it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,26 @@ class _Transaction:
     changes: dict[tuple[str, str], Change] = field(default_factory=dict[tuple[str, str], Change])
     revs: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     """revisions that the changed rows will have"""
+
+    def rely(self, expect: Expect) -> None:
+        """Rely on a row's revision until the end. Raises `Conflict` when it has moved already."""
+        if self.expects.setdefault((expect.table, expect.key), expect) != expect:
+            raise Conflict(expect.table, expect.key)
+
+    def write(self, change: Change, if_rev: int | None) -> int:
+        """Take in a write; return the revision the row will have."""
+        place = change.table, change.key
+        if if_rev is not None and place in self.revs:
+            if self.revs[place] != if_rev:
+                raise Conflict(*place)
+        elif if_rev is not None:
+            self.rely(Expect(*place, if_rev))
+        known = self.expects.get(place)
+        self.changes[place] = change
+        self.revs[place] = known.rev + 1 if known else UNKNOWN_REV
+        if change.body is None:
+            self.revs[place] = 0
+        return self.revs[place]
     expects: dict[tuple[str, str], Expect] = field(default_factory=dict[tuple[str, str], Expect])
 
 
@@ -167,9 +189,7 @@ class Table(Generic[T]):
         if change := transaction.changes.get(place):
             return _written(change, transaction.revs[place])
         record = await self._backend.get(self.name, key)
-        expect = Expect(self.name, key, record.rev if record else 0)
-        if transaction.expects.setdefault(place, expect) != expect:
-            raise Conflict(self.name, key)
+        transaction.rely(Expect(self.name, key, record.rev if record else 0))
         return record
 
     async def _write(self, change: Change, if_rev: int | None) -> int:
@@ -178,15 +198,7 @@ class Table(Generic[T]):
             expects = [] if if_rev is None else [Expect(self.name, change.key, if_rev)]
             (rev,) = await self._backend.apply([change], expects)
             return rev
-        record = await self._record(change.key)
-        rev = record.rev if record else 0
-        if if_rev is not None and rev != if_rev:
-            raise Conflict(self.name, change.key)
-        place = self.name, change.key
-        first = transaction.expects[place].rev
-        transaction.changes[place] = change
-        transaction.revs[place] = 0 if change.body is None else first + 1
-        return transaction.revs[place]
+        return transaction.write(change, if_rev)
 
     def _overlay(self, records: dict[str, Record], scan: Scan) -> None:
         """Show a transaction its own writes; a page may then be shorter than its limit."""
