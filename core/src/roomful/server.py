@@ -108,7 +108,8 @@ class RoomServer:
     async def _open_state(self) -> None:
         """Open what outlives the process, and settle what a killed one left behind."""
         settings = self.settings
-        self.tokens = Tokens(settings.keys, self.plugins.find_api_secret, self.clock)
+        keys = {key: secret.get_secret_value() for key, secret in settings.keys.items()}
+        self.tokens = Tokens(keys, self.plugins.find_api_secret, self.clock)
         self.rooms = RoomManager(
             self.clock,
             room_defaults(settings),

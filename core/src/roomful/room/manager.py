@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from roomful.auth.grants import Grants
 from roomful.clock import Clock
@@ -158,8 +157,3 @@ def check_room_name(name: str) -> None:
         raise InvalidArgument("room name cannot be empty")
     if len(name.encode()) > MAX_NAME:
         raise InvalidArgument(f"room name length exceeds limits of {MAX_NAME} bytes")
-
-
-def options_with(defaults: RoomOptions, **changes: object) -> RoomOptions:
-    """Return the defaults with the changes that are neither None nor zero."""
-    return replace(defaults, **{k: v for k, v in changes.items() if v})  # type: ignore[arg-type]

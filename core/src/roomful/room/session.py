@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import get_args
 
 from roomful.clock import Clock
 from roomful.errors import ResourceExhausted
@@ -41,8 +40,6 @@ JOIN_DEADLINE_S = 60.0
 CLOSE_DEADLINE_S = 5.0
 COUNT_UPDATE_S = 5.0
 """changes of the participant counts alone are told at most this often"""
-
-_LIFE_CYCLE = get_args(LifeCycleEvent)
 
 
 class RoomSession:
@@ -263,7 +260,7 @@ class RoomSession:
             self._draining = False
 
     def _tell(self, event: Event) -> None:
-        if isinstance(event, _LIFE_CYCLE):
+        if isinstance(event, LifeCycleEvent):
             self._record(event)
         elif isinstance(event, RoomChanged):
             self._tell_room(event)

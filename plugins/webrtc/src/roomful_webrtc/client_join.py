@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from google.protobuf.message import DecodeError
 from livekit.protocol import rtc
+from pydantic import TypeAdapter, ValidationError
 
 from roomful.errors import InvalidArgument
 
 MAX_ENCODED = 32 << 10
 MAX_INFLATED = 1 << 20
+_STRINGS = TypeAdapter(dict[str, str])
 _TRUE = frozenset({"1", "true", "True", "yes"})
 
 
@@ -135,9 +136,6 @@ def _attributes(encoded: str) -> dict[str, str]:
     if not encoded:
         return {}
     try:
-        parsed = json.loads(_decode(encoded, "attributes"))
-    except ValueError as error:
-        raise InvalidArgument("attributes are not JSON") from error
-    if not isinstance(parsed, dict) or not all(isinstance(v, str) for v in parsed.values()):
-        raise InvalidArgument("attributes are not an object of strings")
-    return parsed
+        return _STRINGS.validate_json(_decode(encoded, "attributes"), strict=True)
+    except ValidationError as error:
+        raise InvalidArgument("attributes are not a JSON object of strings") from error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from roomful.plugin import Plugin, hookimpl
+from roomful.plugin import NoConfig, Plugin, hookimpl
 from roomful.room.factories import ParticipantFactory
 from roomful_webrtc.endpoint import Endpoint
 from roomful_webrtc.factory import WebRtcFactory
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from roomful.server import RoomServer
 
 
-class WebRtcPlugin(Plugin):
+class WebRtcPlugin(Plugin[NoConfig]):
     """Has no settings of its own: ports and ICE servers are the media plane's (`[rtc]`)."""
 
     @hookimpl

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 
 from livekit.protocol import rtc
 
-from roomful.errors import RequestError
+from roomful.auth.check import check
+from roomful.errors import InvalidArgument, RequestError, ResourceExhausted
 from roomful.model.enums import TrackKind
 from roomful.model.track import Publication, TrackCodec, TrackInfo
 from roomful.room.session import RoomSession
@@ -29,6 +30,12 @@ from roomful_webrtc.track_request import track_from_request
 log = logging.getLogger(__name__)
 
 MAX_PENDING = 20
+_REASON = {
+    "invalid_argument": rtc.RequestResponse.UNSUPPORTED_TYPE,
+    "permission_denied": rtc.RequestResponse.NOT_ALLOWED,
+    "resource_exhausted": rtc.RequestResponse.LIMIT_EXCEEDED,
+}
+"""code of the refusal → what the client is told"""
 _KINDS = {"audio": TrackKind.AUDIO, "video": TrackKind.VIDEO}
 
 
@@ -61,31 +68,28 @@ class Publisher:
         """Note a track the client is about to send; a refusal is the response to give."""
         if there := self._pending.get(request.cid):
             return there
-        refusal = self._refusal(request)
-        if refusal is not None:
+        try:
+            info = self._accepted(request)
+        except RequestError as error:
             return rtc.RequestResponse(
-                reason=refusal[0], message=refusal[1], add_track=request
+                reason=_REASON.get(error.code, rtc.RequestResponse.UNCLASSIFIED_ERROR),
+                message=error.message,
+                add_track=request,
             )
-        info = track_from_request(request)
         self._pending[request.cid] = info
         return info
 
-    def _refusal(self, request: rtc.AddTrackRequest) -> tuple[rtc.RequestResponse.Reason, str] | None:
-        Reason = rtc.RequestResponse.Reason
+    def _accepted(self, request: rtc.AddTrackRequest) -> TrackInfo:
         if request.sid:
-            return Reason.Value("UNSUPPORTED_TYPE"), "backup codecs are not offered here"
-        try:
-            info = track_from_request(request)
-        except RequestError as error:
-            return Reason.Value("UNSUPPORTED_TYPE"), error.message
+            raise InvalidArgument("backup codecs are not offered here")
+        info = track_from_request(request)
         permission = self._session.participant(self._identity).permission
-        if not permission.may_publish(info.source):
-            return Reason.Value("NOT_ALLOWED"), "does not have permission to publish this source"
+        check(permission, "publish", target=info.source)
         if len(self._pending) >= MAX_PENDING:
-            return Reason.Value("LIMIT_EXCEEDED"), f"more than {MAX_PENDING} pending tracks"
+            raise ResourceExhausted(f"more than {MAX_PENDING} pending tracks")
         if len(self._bound) >= self._max_tracks:
-            return Reason.Value("LIMIT_EXCEEDED"), f"more than {self._max_tracks} tracks"
-        return None
+            raise ResourceExhausted(f"more than {self._max_tracks} tracks")
+        return info
 
     # --- negotiated --------------------------------------------------------------------------
 

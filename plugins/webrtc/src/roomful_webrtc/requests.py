@@ -23,7 +23,7 @@ from roomful_webrtc.connection import WebRtcConnection
 log = logging.getLogger(__name__)
 
 MAX_NAME = 256
-_Reason = rtc.RequestResponse.Reason
+_Reason = rtc.RequestResponse
 _ANSWERS_REQUESTS = 15
 """client protocol from which a successful request is answered too"""
 
@@ -127,7 +127,7 @@ def _update_metadata(
     connection: WebRtcConnection, message: rtc.UpdateParticipantMetadata
 ) -> None:
     reason, text = _metadata_refusal(connection, message)
-    if reason == _Reason.Value("OK"):
+    if reason == _Reason.OK:
         connection.session.update_participant(
             connection.participant.identity,
             name=message.name or None,
@@ -148,23 +148,23 @@ def _metadata_refusal(
 ) -> tuple[Any, str]:
     participant = connection.participant
     if not participant.permission.can_update_metadata:
-        return _Reason.Value("NOT_ALLOWED"), "does not have permission to update own metadata"
+        return _Reason.NOT_ALLOWED, "does not have permission to update own metadata"
     if any(key.startswith("sip.") for key in message.attributes):
-        return _Reason.Value("NOT_ALLOWED"), "attributes sip.* are set by the SIP transport alone"
+        return _Reason.NOT_ALLOWED, "attributes sip.* are set by the SIP transport alone"
     if participant.kind is not ParticipantKind.AGENT and any(
         key.startswith("lk.") for key in message.attributes
     ):
-        return _Reason.Value("NOT_ALLOWED"), "attributes lk.* come from tokens and agents alone"
+        return _Reason.NOT_ALLOWED, "attributes lk.* come from tokens and agents alone"
     attributes = {**participant.attributes, **message.attributes}
     if (
         len(message.name.encode()) > MAX_NAME
         or len(message.metadata.encode()) > MAX_METADATA
         or sum(len(k.encode()) + len(v.encode()) for k, v in attributes.items()) > MAX_ATTRIBUTES
     ):
-        return _Reason.Value("LIMIT_EXCEEDED"), "name, metadata or attributes are too large"
+        return _Reason.LIMIT_EXCEEDED, "name, metadata or attributes are too large"
     if not connection.may_update():
-        return _Reason.Value("LIMIT_EXCEEDED"), "too many updates"
-    return _Reason.Value("OK"), ""
+        return _Reason.LIMIT_EXCEEDED, "too many updates"
+    return _Reason.OK, ""
 
 
 def _update_layers(connection: WebRtcConnection, message: rtc.UpdateVideoLayers) -> None:
@@ -199,7 +199,7 @@ def _refuse(field: str) -> Callable[[WebRtcConnection, Any], None]:
         echo = {field: message} if field else {}
         connection.send(
             request_response=rtc.RequestResponse(
-                reason=_Reason.Value("UNSUPPORTED_TYPE"),
+                reason=_Reason.UNSUPPORTED_TYPE,
                 message="data tracks are not offered here",
                 **echo,
             )
