@@ -417,7 +417,7 @@ class PyEngine:
             raise ValueError("this SSRC was used towards this peer")
         if len(row.used_ssrcs) + 2 > MAX_USED_SSRCS:
             raise ResourceExhausted("this peer was sent too many streams")
-        video = not AUDIO & pts.keys()
+        video = source.video if source is not None else not AUDIO & pts.keys()
         down = self._new_down(source, row, ssrc, pts, None, video)
         row.used_ssrcs |= ssrcs
         down.rtx_ssrc, down.rtx_pts = rtx_ssrc, dict(rtx_pts or {})
