@@ -38,8 +38,8 @@ class PlaneConfig:
     """0: any free one"""
     tcp_port: int | None = 7881
     """ICE over TCP; 0: any free one; None: off"""
-    node_ip: str = ""
-    """advertised instead of the bound addresses of its family"""
+    node_ips: tuple[str, ...] = ()
+    """advertised instead of the bound addresses of their families"""
     loopback_only: bool = False
     """datagrams and connections from elsewhere are refused (dev and tests)"""
     engine: str = "auto"
@@ -159,7 +159,7 @@ class Plane:
         )
         board = Switchboard(engine, self._clock, wake=self._wake, spawn=mux.spawn)
         self._mux, self._board = mux, board
-        hosts = advertised(sockets, config.node_ip, loopback_only=config.loopback_only)
+        hosts = advertised(sockets, config.node_ips, loopback_only=config.loopback_only)
         tcp: list[tuple[str, int]] = []
         if config.tcp_port is not None:
             self._tcp = TcpListener(mux)
@@ -241,11 +241,12 @@ def _check(config: PlaneConfig) -> None:
                 f"setting 'rtc.bind': {address!r} is not an address of this machine; "
                 "write an IPv4 or IPv6 address"
             )
-    if config.node_ip and not _is_advertisable(config.node_ip):
-        raise ConfigError(
-            f"setting 'rtc.node_ip': {config.node_ip!r} is not an address that clients can reach; "
-            "write the public IPv4 or IPv6 address of this machine"
-        )
+    for address in config.node_ips:
+        if not _is_advertisable(address):
+            raise ConfigError(
+                f"setting 'rtc.node_ip': {address!r} is not an address that clients can reach; "
+                "write the public IPv4 or IPv6 address of this machine"
+            )
     if config.engine not in ENGINES:
         raise ConfigError(
             f"setting 'rtc.engine': {config.engine!r} is none of {', '.join(ENGINES)}"
