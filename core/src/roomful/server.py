@@ -24,6 +24,7 @@ from roomful.auth.token import Tokens
 from roomful.clock import Clock, SystemClock
 from roomful.data_dir import DataDir
 from roomful.errors import ConfigError, PermissionDenied, Unimplemented
+from roomful.eventlog import EventLog, EventRecord
 from roomful.ids import NODE, new_sid
 from roomful.model.enums import DisconnectReason
 from roomful.model.events import RoomOptions
@@ -33,6 +34,7 @@ from roomful.room.door import Door
 from roomful.room.factories import Connection, Factories, JoinRequest
 from roomful.room.manager import RoomManager
 from roomful.settings import Settings
+from roomful.store import open_store
 from roomful.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -95,6 +97,8 @@ class RoomServer:
         offers = self._take_offers()
         await self.plugins.startup(self)
         self._on_stop(lambda: self.plugins.shutdown(self))
+        # what is still to be written is told before the plugins' queues drain
+        self._on_stop(self.events.stop)
         if self.media is not None:
             await self.media.start()
             self._on_stop(self.media.stop)
@@ -108,18 +112,26 @@ class RoomServer:
     async def _open_state(self) -> None:
         """Open what outlives the process, and settle what a killed one left behind."""
         settings = self.settings
+        self.store = self.plugins.store(self) or open_store(settings.data_dir)
+        self._on_stop(self.store.close)
+        self.events = EventLog(self.store, self.clock, self._tell_plugins)
+        self._on_stop(self.events.stop)
+        await self.events.start()
         keys = {key: secret.get_secret_value() for key, secret in settings.keys.items()}
         self.tokens = Tokens(keys, self.plugins.find_api_secret, self.clock)
         self.rooms = RoomManager(
             self.clock,
             room_defaults(settings),
-            self.plugins.publish,
+            self.events.submit,
             self._prepare_room,
             settings.limits.max_rooms,
         )
         self._door = Door(
             self.rooms, self.factories, self.clock, self._check_join, settings.room.auto_create
         )
+
+    def _tell_plugins(self, record: EventRecord) -> None:
+        self.plugins.publish(record.event)
 
     def _take_offers(self) -> Offers:
         self.media = self.plugins.media_plane(self)
