@@ -11,6 +11,8 @@ from roomful_rtc.sdp.limits import SIGNALLING_LIMITS, SdpLimits
 UNSPECIFIED = "0.0.0.0"  # noqa: S104 - text in a description, nothing is bound
 """Address of a section whose real ones are ICE candidates."""
 
+MAX_PARAMETERS = 64
+
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 Setup = Literal["", "actpass", "active", "passive", "holdconn"]
 """RFC 4145 section 4; empty when the description does not say."""
@@ -49,8 +51,12 @@ class RtpFormat:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The fmtp parameters, names in lower case; one without `=` maps to ''."""
-        pairs = (part.strip().partition("=") for part in self.fmtp.split(";"))
+        """The fmtp parameters, names in lower case; one without `=` maps to ''.
+
+        Those beyond the first 64 are left out.
+        """
+        parts = self.fmtp.split(";", MAX_PARAMETERS)[:MAX_PARAMETERS]
+        pairs = (part.strip().partition("=") for part in parts)
         return {name.strip().lower(): value.strip() for name, _, value in pairs if name}
 
 

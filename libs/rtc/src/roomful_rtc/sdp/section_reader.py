@@ -28,7 +28,8 @@ class SectionReader:
     """fields of `MediaSection` that are given once"""
     format_lines: list[str] = field(default_factory=list[str])
     """rtpmap, fmtp, rtcp-fb and extmap lines, for the `FormatReader`"""
-    ssrcs: dict[int, Ssrc] = field(default_factory=dict[int, Ssrc])
+    ssrcs: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    """SSRC as written → what is said of it"""
     groups: list[SsrcGroup] = field(default_factory=list[SsrcGroup])
     rids: dict[str, Rid] = field(default_factory=dict[str, Rid])
     fingerprints: list[fields.Fingerprint] = field(default_factory=list[fields.Fingerprint])
@@ -76,7 +77,7 @@ class SectionReader:
             formats=self.formats,
             codecs=codecs,
             extmap=extmap,
-            ssrcs=self.ssrcs,
+            ssrcs={int(text): _stream(text, said) for text, said in self.ssrcs.items()},
             ssrc_groups=tuple(self.groups),
             rids=tuple(self.rids.values()),
             fingerprints=tuple(self.fingerprints),
@@ -96,17 +97,20 @@ def _msid(section: SectionReader, value: str) -> None:
 
 def _ssrc(section: SectionReader, value: str) -> None:
     text, _, rest = value.partition(" ")
-    ssrc = number(text, 0, MAX_SSRC, "ssrc")
-    name, _, data = rest.strip().partition(":")
-    known = section.ssrcs.get(ssrc) or Ssrc(ssrc)
-    if name == "cname":
-        known = Ssrc(ssrc, data.strip(), known.stream_id, known.track_id)
-    elif name == "msid":
-        stream, _, track = data.strip().partition(" ")
-        known = Ssrc(ssrc, known.cname, stream, track.strip())
-    section.ssrcs[ssrc] = known
-    if len(section.ssrcs) > section.limits.ssrcs:
-        raise refuse("too many streams in a section")
+    said = section.ssrcs.get(text)
+    if said is None:
+        number(text, 0, MAX_SSRC, "ssrc")
+        if len(section.ssrcs) >= section.limits.ssrcs:
+            raise refuse("too many streams in a section")
+        said = section.ssrcs[text] = {}
+    name, _, data = rest.partition(":")
+    if name in ("cname", "msid"):
+        said[name] = data
+
+
+def _stream(text: str, said: dict[str, str]) -> Ssrc:
+    stream, _, track = said.get("msid", "").strip().partition(" ")
+    return Ssrc(int(text), said.get("cname", "").strip(), stream, track.strip())
 
 
 def _ssrc_group(section: SectionReader, value: str) -> None:
