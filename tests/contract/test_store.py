@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from roomful.errors import ConfigError, LocalProtocolError
-from roomful.store import Conflict, DataDir, Store, memory_store, open_store, sealed
+from roomful.store import Conflict, Store, memory_store, open_store, sealed
 
 
 class Colour(IntEnum):
@@ -285,24 +285,22 @@ class TestMemory(StoreContract):
 class TestSqlite(StoreContract):
     @pytest.fixture
     async def store(self, tmp_path):
-        with DataDir.open(tmp_path / "data") as data_dir:
-            store = open_store(data_dir)
-            yield store
-            await store.close()
+        store = open_store(tmp_path)
+        yield store
+        await store.close()
 
 
 @pytest.fixture
 def data(tmp_path) -> Path:
-    return tmp_path / "data"
+    return tmp_path
 
 
 async def with_store(path: Path, use):
-    with DataDir.open(path) as data_dir:
-        store = open_store(data_dir)
-        try:
-            return await use(store)
-        finally:
-            await store.close()
+    store = open_store(path)
+    try:
+        return await use(store)
+    finally:
+        await store.close()
 
 
 async def test_rows_survive_closing(data):
@@ -334,8 +332,7 @@ async def test_files_are_their_owners_alone(data):
 
     modes = await with_store(data, write)
 
-    assert data.stat().st_mode & 0o777 == 0o700
-    assert {"lock", "secret.key", "roomful.sqlite", "roomful.sqlite-wal"} <= modes.keys()
+    assert {"secret.key", "roomful.sqlite", "roomful.sqlite-wal"} <= modes.keys()
     assert set(modes.values()) == {0o600}
 
 
@@ -428,29 +425,26 @@ async def test_new_index_finds_old_rows(data):
     assert await with_store(data, read) == [FULL]
 
 
-def test_data_dir_is_one_servers_at_a_time(data):
-    with DataDir.open(data):
-        with pytest.raises(ConfigError, match=r"in use by another server: set data_dir"):
-            DataDir.open(data)
-    DataDir.open(data).close()
+async def test_open_directory_and_key_of_ours_are_closed_to_others(data):
+    async def nothing(store):
+        trunks(store)
+
+    await with_store(data, nothing)
+    data.chmod(0o755)
+    (data / "secret.key").chmod(0o644)
+
+    await with_store(data, nothing)
+
+    assert data.stat().st_mode & 0o777 == 0o700
+    assert (data / "secret.key").stat().st_mode & 0o777 == 0o600
 
 
-def test_data_dir_that_is_a_file_is_refused(tmp_path):
-    (tmp_path / "file").write_text("")
-
-    with pytest.raises(ConfigError, match="cannot be used"):
-        DataDir.open(tmp_path / "file")
-
-
-def test_open_directory_of_ours_is_closed_to_others(data):
-    data.mkdir(mode=0o755)
-
-    with DataDir.open(data):
-        assert data.stat().st_mode & 0o777 == 0o700
+async def test_directory_that_is_not_there_is_refused_naming_the_setting(data):
+    with pytest.raises(ConfigError, match="setting 'data_dir'"):
+        open_store(data / "missing")
 
 
 async def test_file_that_is_no_database_is_refused_naming_the_remedy(data):
-    data.mkdir(mode=0o700)
     (data / "roomful.sqlite").write_bytes(b"not a database" * 1000)
 
     async def use(store):
@@ -464,7 +458,7 @@ WRITES = """
 import asyncio, sys
 from pathlib import Path
 from dataclasses import dataclass
-from roomful.store import DataDir, open_store
+from roomful.store import open_store
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -472,7 +466,7 @@ class Pair:
     half: str
 
 async def main():
-    store = open_store(DataDir.open(Path(sys.argv[1])))
+    store = open_store(Path(sys.argv[1]))
     pairs = store.table("t.pairs", Pair, key="id", indexes=("half",))
     for number in range(100_000):
         async with store.transaction():

@@ -16,7 +16,7 @@ from roomful.eventlog import EventLog, EventRecord
 from roomful.eventlog import log as log_module
 from roomful.eventlog.record import EventRow, key_of
 from roomful.model.events import PluginEvent, RoomFinished
-from roomful.store import DataDir, Store, memory_store, open_store
+from roomful.store import Store, memory_store, open_store
 
 
 @pytest.fixture
@@ -149,23 +149,22 @@ class TestCursor:
         assert (await events.cursor("hook")).position == 1
 
     async def test_position_outlives_the_log(self, store, clock, tmp_path):
-        with DataDir.open(tmp_path / "d") as data_dir:
-            for expected in (0, 3, 3):
-                store = open_store(data_dir)
-                events = EventLog(store, clock)
-                await events.start()
-                cursor = await events.cursor("hook")
-                assert cursor.position == expected
-                if not expected:
-                    for number in range(5):
-                        events.submit(note(number))
-                    await events.flush()
-                    await cursor.advance(3)
-                    await cursor.advance(2)
-                else:
-                    assert numbers(await events.read(cursor.position)) == [3, 4]
-                await events.stop()
-                await store.close()
+        for expected in (0, 3, 3):
+            store = open_store(tmp_path)
+            events = EventLog(store, clock)
+            await events.start()
+            cursor = await events.cursor("hook")
+            assert cursor.position == expected
+            if not expected:
+                for number in range(5):
+                    events.submit(note(number))
+                await events.flush()
+                await cursor.advance(3)
+                await cursor.advance(2)
+            else:
+                assert numbers(await events.read(cursor.position)) == [3, 4]
+            await events.stop()
+            await store.close()
 
     async def test_cursor_of_nobody_is_forgotten(self, events):
         kept = await events.cursor("hook:a")
@@ -254,21 +253,20 @@ async def test_line_that_cannot_be_read_is_no_wall(store, clock):
 
 
 async def test_unclean_end_is_completed_at_the_next_start(store, clock, scene, tmp_path):
-    with DataDir.open(tmp_path / "d") as data_dir:
-        first = open_store(data_dir)
-        events = EventLog(first, clock)
-        await events.start()
-        for event in (scene.started(), scene.joined(), scene.joined("bob"), scene.left("bob")):
-            events.submit(event)
-        await events.flush()
-        await events.stop()
-        await first.close()
+    first = open_store(tmp_path)
+    events = EventLog(first, clock)
+    await events.start()
+    for event in (scene.started(), scene.joined(), scene.joined("bob"), scene.left("bob")):
+        events.submit(event)
+    await events.flush()
+    await events.stop()
+    await first.close()
 
-        second, told = open_store(data_dir), []
-        events = EventLog(second, clock, told.append)
-        added = await events.start()
-        await events.stop()
-        await second.close()
+    second, told = open_store(tmp_path), []
+    events = EventLog(second, clock, told.append)
+    added = await events.start()
+    await events.stop()
+    await second.close()
 
     assert added == 2
     assert [record.name for record in told] == ["participant_left", "room_finished"]
@@ -281,12 +279,12 @@ from pathlib import Path
 from runpy import run_path
 from roomful.clock import SystemClock
 from roomful.eventlog import EventLog
-from roomful.store import DataDir, open_store
+from roomful.store import open_store
 
 Scene = run_path(sys.argv[2])["Scene"]
 
 async def main():
-    events = EventLog(open_store(DataDir.open(Path(sys.argv[1]))), SystemClock())
+    events = EventLog(open_store(Path(sys.argv[1])), SystemClock())
     await events.start()
     for number in range(100_000):
         scene = Scene(f"room{number}")
@@ -335,13 +333,12 @@ def test_killed_server_leaves_none_missing_and_all_paired(tmp_path, rooms):
 
 
 async def all_after_restart(path: Path) -> list[EventRecord]:
-    with DataDir.open(path) as data_dir:
-        store: Store = open_store(data_dir)
-        events = EventLog(store, SystemClock())
-        await events.start()
-        records: list[EventRecord] = []
-        while page := await events.read(records[-1].seq if records else 0, limit=1000):
-            records += page
-        await events.stop()
-        await store.close()
+    store: Store = open_store(path)
+    events = EventLog(store, SystemClock())
+    await events.start()
+    records: list[EventRecord] = []
+    while page := await events.read(records[-1].seq if records else 0, limit=1000):
+        records += page
+    await events.stop()
+    await store.close()
     return records

@@ -9,18 +9,23 @@
 Table names begin with the plugin's name and a dot. No SQL leaves this package.
 """
 
+from pathlib import Path
+
 from roomful.store.backend import Backend, Change, Conflict, Expect, Extent, Record, Scan
-from roomful.store.data_dir import DataDir
 from roomful.store.schema import SEALED, sealed
 from roomful.store.sealing import Sealer
+from roomful.store.secret_key import load_sealer
 from roomful.store.sqlite import SqliteBackend
 from roomful.store.table import Entry, Store, Table
 
 
-def open_store(data_dir: DataDir) -> Store:
-    """Return the store of a data directory: SQLite. Raises `ConfigError`."""
-    sealer = data_dir.sealer()
-    return Store(SqliteBackend(data_dir.database, sealer.fingerprint), sealer)
+def open_store(data_dir: Path) -> Store:
+    """Return the store of a data directory: SQLite. Raises `ConfigError`.
+
+    The caller holds the directory's lock: a database has one writer.
+    """
+    sealer = load_sealer(data_dir)
+    return Store(SqliteBackend(data_dir / "roomful.sqlite", sealer.fingerprint), sealer)
 
 
 def memory_store() -> Store:
@@ -33,7 +38,6 @@ __all__ = [
     "Backend",
     "Change",
     "Conflict",
-    "DataDir",
     "Entry",
     "Expect",
     "Extent",

@@ -61,6 +61,7 @@ class _Transaction:
         if change.body is None:
             self.revs[place] = 0
         return self.revs[place]
+
     expects: dict[tuple[str, str], Expect] = field(default_factory=dict[tuple[str, str], Expect])
 
 
