@@ -43,31 +43,37 @@ class Clockwork:
         if now_us < self._arrivals_at:
             return
         self._arrivals_at = now_us + ARRIVALS_US
+        window_ends = now_us >= self._levels_at
+        if window_ends:
+            self._levels_at = now_us + LEVELS_US
+        if self._intake.heard:
+            self._intake.heard = not window_ends
+            self._collect(now_us)
+            if window_ends:
+                self._levels()
+        if self.deadlines:
+            self._time_out(now_us)
+        if now_us >= self._slow_at:
+            self._slow_at = now_us + SLOW_US
+            self._slow(now_us)
+
+    def _collect(self, now_us: int) -> None:
+        """Tell what arrived and expire what is held."""
         for peer in self._peers.values():
             if peer.arrivals:
                 self._outbox.event(Arrivals(peer.handle, tuple(peer.arrivals)))
                 peer.arrivals.clear()
             if peer.held:
                 self._intake.expire(peer, now_us)
-        if self.deadlines:
-            self._time_out(now_us)
-        if now_us >= self._levels_at:
-            self._levels_at = now_us + LEVELS_US
-            self._levels()
-        if now_us >= self._slow_at:
-            self._slow_at = now_us + SLOW_US
-            self._slow(now_us)
+                self._intake.heard = True
 
     def next_turn(self, now_us: int) -> float | None:
         """Return seconds to the next due time, None while there is nothing to watch."""
-        if not self._ups and not any(peer.held or peer.arrivals for peer in self._peers.values()):
-            return None
-        busy = (
-            self.deadlines
-            or any(peer.held or peer.arrivals for peer in self._peers.values())
-            or any(up.level_packets for up in self._ups.values())
-        )
-        return max(0, (self._arrivals_at if busy else self._slow_at) - now_us) / 1_000_000
+        if self.deadlines or self._intake.heard:
+            return max(0, self._arrivals_at - now_us) / 1_000_000
+        if self._ups:
+            return max(0, self._slow_at - now_us) / 1_000_000
+        return None
 
     def wants(self, up: Up, now_us: int) -> None:
         """A down waits for a key frame of this up: ask for one, again each second."""

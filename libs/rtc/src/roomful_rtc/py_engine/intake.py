@@ -47,6 +47,8 @@ class Intake:
     def __init__(self, outbox: Outbox, forwarder: Forwarder, limits: EngineLimits) -> None:
         self.buffer = Buffer(limits.datagram + 548)
         self.by_addr: dict[Address, Peer] = {}
+        self.heard = False
+        """a packet came since the windows were last looked at, or one of them is open"""
         self._outbox = outbox
         self._drops = outbox.drops
         self._forwarder = forwarder
@@ -88,6 +90,7 @@ class Intake:
 
     def _rtp(self, peer: Peer, size: int, arrival_us: int) -> None:
         buffer, context = self.buffer, peer.rx
+        self.heard = True
         if context is None or size < HEADER_SIZE:
             self._drops["no_keys" if size >= HEADER_SIZE else "malformed"] += 1
             return

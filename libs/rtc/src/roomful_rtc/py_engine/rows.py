@@ -74,7 +74,7 @@ class Peer:
         self.ups: dict[int, Up] = {}
         self.downs: dict[int, Down] = {}
         self.arrivals: list[tuple[int, int]] = []
-        self.held: deque[Held] = deque()
+        self.held: deque[Held] = deque()  # bounded by `intake.HELD_PACKETS`
         self.looks = 0
         self.looks_from_us = 0
         self.packets_in = 0
