@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from roomful_rtc import extensions, rtcp, rtp
 
@@ -104,7 +105,7 @@ class Voice(Outgoing):
 
 
 def _vp8(picture: int, first: bool, key: bool, size: tuple[int, int]) -> bytes:
-    """A payload descriptor with a 15-bit picture id, and the head of a frame (RFC 7741, RFC 6386)."""
+    """A descriptor with a 15-bit picture id and the head of a frame (RFC 7741, RFC 6386)."""
     descriptor = bytes((0x80 | (0x10 if first else 0), 0x80, 0x80 | picture >> 8, picture & 0xFF))
     if not first:
         return descriptor + b"\x55" * 20
@@ -122,3 +123,29 @@ def picture_id(packet: rtp.RtpPacket) -> int:
 def is_key(packet: rtp.RtpPacket) -> bool:
     """Whether a payload of `Layer` begins a key frame."""
     return bool(packet.payload[0] & 0x10) and not packet.payload[4] & 1
+
+
+def rid_of(packet: rtp.RtpPacket) -> str:
+    """Which layer of the publisher a packet came from."""
+    return packet.payload[-1:].decode()
+
+
+def gapless(packets: list[rtp.RtpPacket]) -> bool:
+    """Whether sequence numbers follow each other."""
+    numbers = [packet.seq16 for packet in packets]
+    return all((b - a) & 0xFFFF == 1 for a, b in pairwise(numbers))
+
+
+def times_never_go_back(packets: list[rtp.RtpPacket]) -> bool:
+    """Whether RTP times only grow, by less than 2 s a step."""
+    times = [packet.ts for packet in packets]
+    return all((b - a) & 0xFFFFFFFF < 180_000 for a, b in pairwise(times))
+
+
+def pictures(packets: list[rtp.RtpPacket]) -> list[int]:
+    """Picture ids of the frames, once each, in order of arrival."""
+    found: list[int] = []
+    for packet in packets:
+        if not found or found[-1] != picture_id(packet):
+            found.append(picture_id(packet))
+    return found
