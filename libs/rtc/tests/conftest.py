@@ -29,7 +29,7 @@ from roomful_rtc.transport import Transport
 async def until(condition, patience=5.0):
     """Wait for something that tells nobody when it happens."""
     async with asyncio.timeout(patience):
-        while not condition():  # noqa: ASYNC110 - that is the point
+        while not condition():
             await asyncio.sleep(0.005)
 
 
@@ -64,7 +64,7 @@ class FakeEngine:
         peer = self.by_addr.get(addr, 0)
         if not data:
             return
-        if data[0] < 4 or (peer and (19 < data[0] < 64 or len(data) > 1 and 191 < data[1] < 224)):
+        if data[0] < 4 or (peer and (19 < data[0] < 64 or (len(data) > 1 and 191 < data[1] < 224))):
             out.append(Datagram(peer, addr, data, 0))
         elif peer:
             self.received.append((peer, data))
@@ -349,6 +349,12 @@ class RealEngine(PyEngine):
     def move_peer(self, peer, addr):
         super().move_peer(peer, addr)
         self.calls.append(("move", peer, addr))
+
+
+@pytest.fixture
+def rtc_until():
+    """`await rtc_until(condition)`."""
+    return until
 
 
 @pytest.fixture(params=[FakeEngine, RealEngine])

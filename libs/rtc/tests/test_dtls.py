@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from roomful.errors import RemoteProtocolError
 from roomful_rtc import dtls
-from roomful_rtc.dtls import HandshakeGate, LocalCertificate, Wire, datagrams, parse_fingerprint
+from roomful_rtc.certificate import LocalCertificate, parse_fingerprint
+from roomful_rtc.handshake_gate import HandshakeGate
+from roomful_rtc.wire import Wire, datagrams
 
 
 def record(kind, size):

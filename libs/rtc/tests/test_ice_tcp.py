@@ -102,7 +102,7 @@ async def test_peer_connects_and_exchanges_messages_over_tcp(rtc_bench, tcp):
     assert tcp.listener.strangers == 0
 
 
-async def test_peer_moves_from_tcp_to_udp_when_its_connection_ends(rtc_bench, tcp):
+async def test_peer_moves_from_tcp_to_udp_when_its_connection_ends(rtc_bench, tcp, rtc_until):
     transport, observer, client = await rtc_bench.connect()
     client.open_channel("_reliable")
     channel = await client.opened("_reliable")
@@ -117,18 +117,12 @@ async def test_peer_moves_from_tcp_to_udp_when_its_connection_ends(rtc_bench, tc
     client.raw = udp
     over_tcp.close()
     await over_tcp.task
-    await observer_sees(lambda: transport.agent.selected == udp.addr)
+    await rtc_until(lambda: transport.agent.selected == udp.addr)
     channel.send(b"over udp again")
     await observer.wait("message", 2)
     assert transport.send_message("_reliable", b"down")
 
     assert (await asyncio.wait_for(client.messages.get(), 5))[1] == b"down"
-
-
-async def observer_sees(condition):
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - a closed connection tells the client nothing
-            await asyncio.sleep(0.005)
 
 
 async def test_end_of_the_peer_closes_its_connection(rtc_bench, tcp):

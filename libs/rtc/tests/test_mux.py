@@ -186,13 +186,11 @@ class ScriptedEngine:
             os.close(end)
 
 
-async def test_engine_is_called_again_when_it_asks_though_nothing_is_readable():
+async def test_engine_is_called_again_when_it_asks_though_nothing_is_readable(rtc_until):
     engine = ScriptedEngine([0.0, 0.01, 0.0, None])
     mux = Mux(engine)
     mux.start()
-    async with asyncio.timeout(2):
-        while engine.delays:
-            await asyncio.sleep(0)
+    await rtc_until(lambda: not engine.delays)
     mux.close()
     taken = engine.taken
     engine.close()
@@ -200,7 +198,7 @@ async def test_engine_is_called_again_when_it_asks_though_nothing_is_readable():
     assert taken == 3
 
 
-async def test_event_that_is_not_handled_does_not_stop_the_others(caplog):
+async def test_event_that_is_not_handled_does_not_stop_the_others(caplog, rtc_until):
     engine, seen = ScriptedEngine([0.0]), []
     engine.events = [SilentUp(1), SilentUp(2), SilentUp(3)]
 
@@ -211,9 +209,7 @@ async def test_event_that_is_not_handled_does_not_stop_the_others(caplog):
 
     mux = Mux(engine, on_event=handle)
     mux.start()
-    async with asyncio.timeout(2):
-        while len(seen) < 2:
-            await asyncio.sleep(0)
+    await rtc_until(lambda: len(seen) == 2)
     mux.close()
     engine.close()
 

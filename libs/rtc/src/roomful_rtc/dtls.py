@@ -10,16 +10,12 @@ Every private name of aiortc used here is asserted in `tests/contract/test_aiort
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 import pylibsrtp
-from aiortc import RTCCertificate
 from aiortc.rtcdtlstransport import (
-    SRTP_PROFILES,
-    X509_DIGEST_ALGORITHMS,
     RTCDtlsFingerprint,
     RTCDtlsParameters,
     RTCDtlsTransport,
@@ -28,54 +24,23 @@ from aiortc.rtcdtlstransport import (
 from OpenSSL import SSL
 
 from roomful.clock import Clock
-from roomful.errors import RemoteProtocolError, TransportError
+from roomful.errors import TransportError
+from roomful_rtc.certificate import LocalCertificate
 from roomful_rtc.engine import AES_128_CM, AES_128_GCM, AES_256_GCM, KEY_AND_SALT
+from roomful_rtc.handshake_gate import HandshakeGate
+from roomful_rtc.wire import DATAGRAM_BYTES, WAITING, Wire, datagrams
 
-HANDSHAKES_AT_ONCE = 8
 SILENT_S = 1.0
 HANDSHAKE_S = 10.0
 HANDSHAKE_BYTES = 64 * 1024
-WAITING_BEFORE_KEYS, WAITING = 8, 64
-DATAGRAM_BYTES = 1200
-"""Size to which our flights are cut; fits any path of RFC 8200's minimum MTU."""
 
-_CIPHERS = (
-    b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-    b"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-    b"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
-)
-_DTLS_1_2 = 0xFEFD
 _EXPORTER = b"EXTRACTOR-dtls_srtp"
-_RECORD_HEADER = 13
 _PROFILES = {
     b"SRTP_AEAD_AES_256_GCM": (AES_256_GCM, 12),
     b"SRTP_AEAD_AES_128_GCM": (AES_128_GCM, 12),
     b"SRTP_AES128_CM_SHA1_80": (AES_128_CM, 14),
 }
 """OpenSSL's name → (the engine's name, bytes of salt)."""
-
-
-class LocalCertificate(RTCCertificate):
-    """The process's self-signed ECDSA P-256 certificate; one TLS context serves every peer."""
-
-    _context: SSL.Context | None = None
-
-    @property
-    def fingerprint(self) -> str:
-        """Value of `a=fingerprint`."""
-        first = next(f for f in self.getFingerprints() if f.algorithm == "sha-256")
-        return f"{first.algorithm} {first.value}"
-
-    def _create_ssl_context(self, srtp_profiles: Any) -> SSL.Context:
-        if self._context is None:
-            context: SSL.Context = super()._create_ssl_context(srtp_profiles)
-            context.set_min_proto_version(_DTLS_1_2)
-            context.set_max_proto_version(_DTLS_1_2)
-            context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_QUERY_MTU)
-            context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-            context.set_cipher_list(_CIPHERS)
-            self._context = context
-        return self._context
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,128 +50,6 @@ class SrtpKeys:
     profile: str
     rx: bytes = field(repr=False)
     tx: bytes = field(repr=False)
-
-
-def parse_fingerprint(value: str) -> RTCDtlsFingerprint:
-    """Take the value of `a=fingerprint` apart.
-
-    Raises:
-        RemoteProtocolError: malformed, or weaker than SHA-256.
-    """
-    algorithm, _, digest = value.strip().partition(" ")
-    algorithm = algorithm.lower()
-    if algorithm not in X509_DIGEST_ALGORITHMS:
-        raise RemoteProtocolError(f"fingerprint algorithm {algorithm[:16]!r} is not accepted")
-    size: int = X509_DIGEST_ALGORITHMS[algorithm].digest_size
-    pairs = digest.strip().upper().split(":")
-    if len(pairs) != size or not all(
-        len(pair) == 2 and set(pair) <= set("0123456789ABCDEF") for pair in pairs
-    ):
-        raise RemoteProtocolError(f"fingerprint is not {size} hexadecimal bytes")
-    return RTCDtlsFingerprint(algorithm=algorithm, value=":".join(pairs))
-
-
-class HandshakeGate:
-    """At most so many handshakes work at once; the others wait in the order in which they came."""
-
-    def __init__(self, places: int = HANDSHAKES_AT_ONCE) -> None:
-        self._free = places
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        """bounded by the number of peers"""
-
-    @property
-    def free(self) -> int:
-        """Places nobody holds."""
-        return self._free
-
-    async def enter(self) -> None:
-        """Wait for a place."""
-        if self._free and not self._waiting:
-            self._free -= 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.leave()
-            else:
-                self._waiting.remove(turn)
-            raise
-
-    def leave(self) -> None:
-        """Give a place up: the next in the row gets it."""
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._free += 1
-
-
-class Wire:
-    """What `RTCDtlsTransport` knows of ICE: a role, a state, and datagrams in and out.
-
-    Datagrams in wait in a bounded queue, of which the oldest is dropped.
-    """
-
-    role = "controlled"
-    state = "completed"
-
-    def __init__(self, write: Callable[[bytes], object]) -> None:
-        self._write = write
-        self._waiting: deque[bytes] = deque()
-        """bounded by `limit`"""
-        self._ready: asyncio.Future[None] | None = None
-        self._closed = False
-        self.limit = WAITING_BEFORE_KEYS
-        self.dropped = 0
-
-    def feed(self, datagram: bytes) -> None:
-        """Take a datagram of the peer in."""
-        if self._closed or not datagram:
-            return
-        while len(self._waiting) >= self.limit:
-            self._waiting.popleft()
-            self.dropped += 1
-        self._waiting.append(datagram)
-        self._wake()
-
-    def close(self) -> None:
-        """End the reader with `ConnectionError`."""
-        self._closed = True
-        self._waiting.clear()
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._ready is not None and not self._ready.done():
-            self._ready.set_result(None)
-
-    async def wait(self) -> None:
-        """Return when a datagram waits."""
-        while not self._waiting:
-            if self._closed:
-                raise ConnectionError("closed")
-            self._ready = asyncio.get_running_loop().create_future()
-            try:
-                await self._ready
-            finally:
-                self._ready = None
-
-    def take(self) -> bytes:
-        """Take the datagram that `wait` announced."""
-        if not self._waiting:
-            raise ConnectionError("closed")
-        return self._waiting.popleft()
-
-    async def _recv(self) -> bytes:
-        await self.wait()
-        return self.take()
-
-    async def _send(self, data: bytes) -> None:
-        if not self._closed:
-            self._write(data)
 
 
 class PeerDtls(RTCDtlsTransport):
@@ -353,7 +196,7 @@ class PeerDtls(RTCDtlsTransport):
         """Hand on every record that has come, then wait for a datagram."""
         while (data := self._read()) is not None:
             if self._data_receiver is not None:
-                await self._data_receiver._handle_data(data)
+                await self._data_receiver._handle_data(data)  # pyright: ignore[reportPrivateUsage]
         await self._write_ssl()
         await self._wire.wait()
         self._session.bio_write(self._wire.take())
@@ -375,7 +218,7 @@ class PeerDtls(RTCDtlsTransport):
         except SSL.Error:
             return
         for datagram in datagrams(pending):
-            await self._wire._send(datagram)
+            self._wire.send(datagram)
 
     # -- RTCP --------------------------------------------------------------------------------
 
@@ -417,27 +260,3 @@ def drive(work: Coroutine[Any, Any, None]) -> None:
         return
     work.close()
     raise AssertionError("sending waited")
-
-
-def datagrams(records: bytes, limit: int = DATAGRAM_BYTES) -> list[bytes]:
-    """Cut concatenated DTLS records into datagrams of whole records, filled up to the limit."""
-    cut: list[bytes] = []
-    start = position = 0
-    while position < len(records):
-        length = int.from_bytes(records[position + 11 : position + 13], "big")
-        end = position + _RECORD_HEADER + length
-        if end - start > limit and position > start:
-            cut.append(records[start:position])
-            start = position
-        position = end
-    if start < len(records):
-        cut.append(records[start:])
-    return cut
-
-
-SUPPORTED_PROFILES = frozenset(
-    _PROFILES[profile.openssl_profile][0]
-    for profile in SRTP_PROFILES
-    if profile.openssl_profile in _PROFILES
-)
-"""The engine's names of what this build of libsrtp can do."""

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from struct import Struct
-from struct import error as struct_error
 from typing import Any, Protocol
 
 from aiortc import RTCDataChannel, RTCDataChannelParameters, RTCSctpCapabilities, RTCSctpTransport
@@ -31,6 +29,7 @@ from aiortc.rtcsctptransport import (
 
 from roomful.clock import Clock
 from roomful.errors import RemoteProtocolError
+from roomful_rtc.channel_open import check_open
 from roomful_rtc.dtls import PeerDtls, drive
 from roomful_rtc.sctp_check import (
     COOKIE_ECHO,
@@ -43,6 +42,7 @@ from roomful_rtc.sctp_check import (
     highest_gap,
     sctp_check,
 )
+from roomful_rtc.send_queue import SendQueue, Waiting
 from roomful_rtc.token_bucket import TokenBucket
 
 PORT = 5000
@@ -55,15 +55,8 @@ MISORDERED_TSNS = 256
 REASSEMBLY_BYTES = 256 * 1024
 REASSEMBLY_CHUNKS = 512
 INCOMPLETE_S = 10.0
-STREAMS, CHANNELS, LABEL_BYTES = 64, 16, 64
+STREAMS, CHANNELS = 64, 16
 
-SEND_BYTES = 1 << 20
-"""Budget of what waits or is under way to a peer: over it lossy messages are dropped."""
-SEND_BYTES_RELIABLE = 4 << 20
-"""Beyond this not even reliable messages are queued: the peer is ended."""
-MESSAGE_OVERHEAD = 64
-"""What a waiting message counts beside its bytes, so that many tiny ones are bounded too."""
-RELIABLE_WAITS_S = 10.0
 IN_FLIGHT_CHUNKS = 256
 CONGESTION_WINDOW = 256 * 1024
 
@@ -72,8 +65,6 @@ _MASK = (1 << 32) - 1
 _TSN = Struct("!L")
 _DATA = Struct("!LH")
 _STREAM = Struct("!HH")
-_OPEN = Struct("!BBHLHH")
-_CHANNEL_TYPES = frozenset({0x00, 0x01, 0x02, 0x80, 0x81, 0x82})
 
 
 class ChannelObserver(Protocol):
@@ -84,16 +75,6 @@ class ChannelObserver(Protocol):
     def on_sctp_end(self, reason: str) -> None:
         """Called once; the owner ends the peer."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A message that aiortc does not have yet."""
-
-    channel: RTCDataChannel
-    data: bytes
-    reliable: bool
-    since: float
 
 
 class GuardedSctpTransport(RTCSctpTransport):
@@ -116,9 +97,7 @@ class GuardedSctpTransport(RTCSctpTransport):
         self._refused_at: deque[float] = deque(maxlen=REFUSALS)
         self._stale: dict[int, tuple[DataChunk, float]] = {}
         """stream → the first chunk in reassembly and since when it has been that"""
-        self._queue: deque[Waiting] = deque()
-        """bounded by the budget"""
-        self._queued_bytes = 0
+        self._queue = SendQueue()
         self.drops: Counter[str] = Counter()
 
     # -- life --------------------------------------------------------------------------------
@@ -149,10 +128,9 @@ class GuardedSctpTransport(RTCSctpTransport):
     def _finish(self) -> None:
         self._ended = True
         self._queue.clear()
-        self._queued_bytes = 0
         self._by_label.clear()
         self._set_state(self.State.CLOSED)
-        self.transport._unregister_data_receiver(self)
+        self.transport._unregister_data_receiver(self)  # pyright: ignore[reportPrivateUsage]
 
     async def _contain(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a step of aiortc's; whatever it raises ends this peer only."""
@@ -194,6 +172,9 @@ class GuardedSctpTransport(RTCSctpTransport):
         except SctpError as error:
             self._refuse(str(error), now)
             return
+        except RemoteProtocolError as error:
+            self.end(f"sctp: {error}")
+            return
         if not admitted:
             self.drops["sctp_unexpected"] += 1
             return
@@ -212,7 +193,8 @@ class GuardedSctpTransport(RTCSctpTransport):
         """Tell whether a well-formed packet fits the association; False drops it.
 
         Raises:
-            SctpError: no honest peer sends this.
+            SctpError: no honest peer sends this; it is refused and counted.
+            RemoteProtocolError: the peer must go.
         """
         closed = self._association_state is self.State.CLOSED
         if closed and self._was_established:
@@ -248,7 +230,7 @@ class GuardedSctpTransport(RTCSctpTransport):
         room = self._advertised_rwnd - (chunk.end - chunk.body - 12)
         if ahead == 1:
             if room < -MAX_MESSAGE or waiting > 2 * REASSEMBLY_CHUNKS:
-                raise SctpError("the receive window is not kept")
+                raise RemoteProtocolError("the receive window is not kept")
             return True
         return (
             ahead <= WINDOW_TSNS
@@ -322,16 +304,7 @@ class GuardedSctpTransport(RTCSctpTransport):
             self.drops["data_of_unknown_kind"] += 1
 
     def _check_open(self, stream_id: int, data: bytes) -> None:
-        try:
-            _, kind, _, _, label_size, protocol_size = _OPEN.unpack_from(data)
-            label = data[12 : 12 + label_size].decode()
-            data[12 + label_size :].decode()
-        except (struct_error, UnicodeDecodeError) as error:
-            raise RemoteProtocolError("a channel's OPEN is malformed") from error
-        if kind not in _CHANNEL_TYPES or 12 + label_size + protocol_size != len(data):
-            raise RemoteProtocolError("a channel's OPEN is malformed")
-        if max(label_size, protocol_size) > LABEL_BYTES:
-            raise RemoteProtocolError("a channel's label is too long")
+        label = check_open(data)
         if stream_id in self._data_channels:
             raise RemoteProtocolError(f"channel {label!r} opens a stream that is open")
         if len(self._data_channels) >= CHANNELS:
@@ -351,7 +324,7 @@ class GuardedSctpTransport(RTCSctpTransport):
     @property
     def send_bytes(self) -> int:
         """What waits here or is under way, in bytes."""
-        return self._queued_bytes + self._flight_size
+        return self._queue.bytes + self._flight_size
 
     def send(self, label: str, data: bytes) -> bool:
         """Queue one binary message; False: no such open channel, too large, or dropped."""
@@ -361,15 +334,15 @@ class GuardedSctpTransport(RTCSctpTransport):
         if len(data) > MAX_MESSAGE:
             return False
         reliable = channel.maxRetransmits is None and channel.maxPacketLifeTime is None
-        waiting = self.send_bytes + len(data) + MESSAGE_OVERHEAD
-        if waiting > SEND_BYTES and not reliable:
+        message = Waiting(channel, data, reliable, self._clock.monotonic())
+        try:
+            taken = self._queue.offer(message, self._flight_size)
+        except RemoteProtocolError as error:
+            self.end(f"data: {error}")
+            return False
+        if not taken:
             self.drops["data_lossy"] += 1
             return False
-        if waiting > SEND_BYTES_RELIABLE:
-            self.end("data: the peer does not read, its buffer is full")
-            return False
-        self._queue.append(Waiting(channel, data, reliable, self._clock.monotonic()))
-        self._queued_bytes += len(data) + MESSAGE_OVERHEAD
         drive(self._contain(self._pump()))
         return not self._ended
 
@@ -381,8 +354,7 @@ class GuardedSctpTransport(RTCSctpTransport):
             and not self._data_channel_queue
             and len(self._sent_queue) < IN_FLIGHT_CHUNKS
         ):
-            message = self._queue.popleft()
-            self._queued_bytes -= len(message.data) + MESSAGE_OVERHEAD
+            message = self._queue.pop()
             channel, data = message.channel, message.data
             if channel.readyState != "open":
                 continue
@@ -431,9 +403,10 @@ class GuardedSctpTransport(RTCSctpTransport):
         """Let time pass; call about twice a second."""
         if self._ended:
             return
-        oldest = next((message for message in self._queue if message.reliable), None)
-        if oldest is not None and now - oldest.since > RELIABLE_WAITS_S:
-            self.end(f"data: a message waited more than {RELIABLE_WAITS_S:.0f} s to be sent")
+        try:
+            self._queue.check(now)
+        except RemoteProtocolError as error:
+            self.end(f"data: {error}")
             return
         for stream_id, stream in self._inbound_streams.items():
             if self._is_stale(stream_id, stream, now) and not self._drop_unordered(stream):
