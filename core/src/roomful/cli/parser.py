@@ -17,7 +17,12 @@ COMMANDS_GROUP = "roomful.commands"
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """Return the parsed command; `run` is its function. Loads plugins only for their commands."""
+    """Return the parsed command; `run` is its function."""
+    return build_parser(_command_in(argv)).parse_args(argv)
+
+
+def build_parser(wanted: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser; plugins are loaded only where one of their commands is `wanted`."""
     parser = argparse.ArgumentParser(
         prog="roomful", description="A real-time room server in one process."
     )
@@ -28,8 +33,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     _add_token(commands)
     _add_plugins(commands)
     _add_config(commands)
-    _add_plugin_commands(commands, _command_in(argv))
-    return parser.parse_args(argv)
+    _add_plugin_commands(commands, wanted)
+    return parser
 
 
 def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:

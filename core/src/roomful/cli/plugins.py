@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Sequence
 
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-
+from roomful.cli.setting_rows import setting_rows
 from roomful.errors import ConfigError
 from roomful.plugin.discovery import discover, load_class
 from roomful.plugin.extras import install_hint
@@ -48,42 +45,6 @@ def show_plugin(arguments: argparse.Namespace) -> int:
     rows = setting_rows(cls.Config)
     _print_table(rows or [("no settings",)])
     return 0
-
-
-def setting_rows(model: type[BaseModel], prefix: str = "") -> list[tuple[str, ...]]:
-    """Return (name, type, default, description) of every setting, nested tables by dotted name."""
-    rows: list[tuple[str, ...]] = []
-    for name, info in model.model_fields.items():
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            rows += setting_rows(info.annotation, f"{prefix}{name}.")
-        else:
-            rows.append((prefix + name, _type(info), default_of(info), info.description or ""))
-    return rows
-
-
-def default_of(info: FieldInfo) -> str:
-    """Return a setting's default as a settings file would write it, as far as it can."""
-    if info.is_required():
-        return "required"
-    value: object = info.get_default(call_default_factory=True, validated_data={})
-    return "" if value is None else _written(value)
-
-
-def _written(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, Sequence):
-        return f"[{', '.join(_written(member) for member in cast('Sequence[object]', value))}]"
-    if isinstance(value, Mapping):
-        return "{…}" if value else "{}"
-    return str(value)
-
-
-def _type(info: FieldInfo) -> str:
-    annotation = info.annotation
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
 def _row(record: PluginRecord) -> tuple[str, ...]:

@@ -76,6 +76,7 @@ class EventLog:
         self._participants = store.table("core.live_participants", LiveParticipant, key="sid")
         self._live = Live()
         self._waiting: deque[_Waiting] = deque()
+        """bounded by `WAITING_EVENTS`"""
         self._stored: dict[str, int] = {}
         self._opened: dict[str, Cursor] = {}
         self._last = self._submitted = self._bytes = self._since_trim = 0

@@ -36,7 +36,7 @@ class Forwarder:
 
     def __init__(self, outbox: Outbox, now_us: Callable[[], int], datagram: int) -> None:
         self.budget = 0
-        self.jobs: deque[FanOut] = deque()
+        self.jobs: deque[FanOut] = deque()  # bounded by the engine: limits.handed_up
         self._outbox = outbox
         self._drops = outbox.drops
         self._now_us = now_us
