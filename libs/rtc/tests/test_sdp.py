@@ -264,9 +264,7 @@ def test_succession_when_a_rejected_section_is_recycled_then_fine() -> None:
 # Any record that a parser may have made comes back unchanged from its text.
 
 TOKEN = st.text("abcXYZ019-_.+!", min_size=1, max_size=12)
-TEXT = st.text(
-    st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=20
-)
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=20)
 RID = st.text("abcqhf01", min_size=1, max_size=16)
 U32 = st.integers(0, 2**32 - 1)
 CREDENTIAL = st.text("abAB01+/", min_size=22, max_size=30)

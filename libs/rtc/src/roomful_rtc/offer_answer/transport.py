@@ -64,26 +64,23 @@ USABLE_HASHES = frozenset({"sha-256", "sha-384", "sha-512"})
 def remote_transport(description: SessionDescription) -> RemoteTransport:
     """Read the peer's end of the one bundled transport.
 
-    Taken from the first live section that has credentials, else from the session level.
+    Each part is taken from the first live section that has it, else from the session level.
 
     Raises:
         RemoteProtocolError: credentials or a usable fingerprint are missing.
     """
-    live = [section for section in description.sections if not section.rejected]
-    source = next((s for s in live if s.ice_ufrag and s.ice_pwd), description)
-    if not (source.ice_ufrag and source.ice_pwd):
+    live = (section for section in description.sections if not section.rejected)
+    holders = (*live, description)
+    ice = next((holder for holder in holders if holder.ice_ufrag and holder.ice_pwd), None)
+    if ice is None:
         raise RemoteProtocolError("session description has no ICE credentials")
-    fingerprints = source.fingerprints or description.fingerprints
-    usable = tuple(print_ for print_ in fingerprints if print_.algorithm in USABLE_HASHES)
+    hashes = next((holder.fingerprints for holder in holders if holder.fingerprints), ())
+    usable = tuple(value for value in hashes if value.algorithm in USABLE_HASHES)
     if not usable:
         raise RemoteProtocolError("session description has no usable certificate fingerprint")
-    return RemoteTransport(
-        source.ice_ufrag,
-        source.ice_pwd,
-        usable,
-        source.setup or description.setup,
-        description.ice_lite,
-    )
+    unsaid: Setup = ""
+    setup = next((holder.setup for holder in holders if holder.setup), unsaid)
+    return RemoteTransport(ice.ice_ufrag, ice.ice_pwd, usable, setup, description.ice_lite)
 
 
 def answering_role(offered: Setup, wanted: str) -> Role:
