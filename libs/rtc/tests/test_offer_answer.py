@@ -499,6 +499,12 @@ def test_remote_when_something_is_missing_then_refused(missing: str) -> None:
         answer(replace(offer, **{missing: type(getattr(offer, missing))()}), OURS, publish_all)
 
 
+def test_answer_when_there_are_no_sections_then_refused() -> None:
+    offer = load("handmade-minimal-offer.sdp")
+    with pytest.raises(RemoteProtocolError, match="no sections"):
+        answer(replace(offer, sections=()), OURS, publish_all)
+
+
 def test_remote_when_only_a_weak_hash_then_refused() -> None:
     offer = load("handmade-minimal-offer.sdp")
     weak = replace(offer.fingerprints[0], algorithm="sha-1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from roomful.errors import LocalProtocolError
+from roomful.errors import LocalProtocolError, RemoteProtocolError
 from roomful_rtc.offer_answer.capabilities import CAPABILITIES, OPUS_FMTP, Capabilities
 from roomful_rtc.offer_answer.codecs import Formats, choose, choose_extensions
 from roomful_rtc.offer_answer.decisions import (
@@ -66,10 +66,12 @@ def answer(
     over DTLS; the result says why. The first data-channel section is accepted, others rejected.
 
     Raises:
-        RemoteProtocolError: no usable credentials, or sections that contradict each other
-            (one payload type or extension id with two meanings).
+        RemoteProtocolError: no section, no usable credentials, or sections that contradict each
+            other (one payload type or extension id with two meanings).
         LocalProtocolError: a decision that the section's direction does not allow.
     """
+    if not offer.sections:
+        raise RemoteProtocolError("session description has no sections")
     choice = _Choice(capabilities)
     remote = remote_transport(offer)
     role = answering_role(remote.setup, transport.setup)
