@@ -96,9 +96,9 @@ def test_unknown_attributes_are_listed_in_a_420():
 
     answer = stun.unknown_attribute(request, PWD)
 
-    assert request.unknown == (0x0001, 0x7FF1)
+    assert request.unknown == (0x7FF1, 0x0001)
     assert attribute(9, b"\0\0\4\x14Unknown Attribute") in answer
-    assert attribute(10, b"\0\1\x7f\xf1") in answer
+    assert attribute(10, b"\x7f\xf1\0\1") in answer
 
 
 def test_what_stands_behind_the_integrity_is_ignored():

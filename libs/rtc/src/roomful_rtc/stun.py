@@ -8,7 +8,6 @@ MESSAGE-INTEGRITY are ignored, except FINGERPRINT, which must be there and last 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from struct import Struct
@@ -32,6 +31,7 @@ FINGERPRINT, ICE_CONTROLLED, ICE_CONTROLLING = 0x8028, 0x8029, 0x802A
 _UNDERSTOOD = frozenset({USERNAME, MESSAGE_INTEGRITY, PRIORITY, USE_CANDIDATE})
 _HEADER = Struct("!HHI12s")
 _TLV = Struct("!HH")
+_V4, _V6 = Struct("!HHHHI"), Struct("!HHHH")
 _HEADER_SIZE = 20
 _INTEGRITY_SIZE = 24
 _FINGERPRINT_SIZE = 8
@@ -83,22 +83,30 @@ def parse_request(data: bytes) -> BindingRequest:
     kind, transaction = _header(data)
     if kind != BINDING_REQUEST:
         raise StunError("not a binding request")
-    username, integrity_at, flags, unknown = _attributes(data)
-    if username is None:
-        raise StunError("no USERNAME")
-    if not integrity_at:
-        raise StunError("no MESSAGE-INTEGRITY")
-    local, _, remote = username.decode("latin-1").partition(":")
+    found = _attributes(data)
+    name = _value(data, found, USERNAME, "no USERNAME")
+    if len(name) > MAX_USERNAME:
+        raise StunError("USERNAME is too long")
+    if len(_value(data, found, MESSAGE_INTEGRITY, "no MESSAGE-INTEGRITY")) != 20:
+        raise StunError("bad MESSAGE-INTEGRITY")
+    local, _, remote = name.decode("latin-1").partition(":")
     return BindingRequest(
         transaction=transaction,
         local_ufrag=local,
         remote_ufrag=remote,
-        use_candidate=USE_CANDIDATE in flags,
-        controlled=ICE_CONTROLLED in flags,
-        unknown=unknown,
+        use_candidate=USE_CANDIDATE in found,
+        controlled=ICE_CONTROLLED in found,
+        unknown=tuple(kind for kind in found if kind < 0x8000 and kind not in _UNDERSTOOD),
         data=data,
-        integrity_at=integrity_at,
+        integrity_at=found[MESSAGE_INTEGRITY],
     )
+
+
+def _value(data: bytes, found: dict[int, int], kind: int, problem: str) -> bytes:
+    at = found.get(kind)
+    if at is None:
+        raise StunError(problem)
+    return data[at + 4 : at + 4 + int.from_bytes(data[at + 2 : at + 4], "big")]
 
 
 def _header(data: bytes) -> tuple[int, bytes]:
@@ -112,44 +120,26 @@ def _header(data: bytes) -> tuple[int, bytes]:
     return kind, transaction
 
 
-def _walk(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield type, offset and length of the value of every attribute before FINGERPRINT."""
+def _attributes(data: bytes) -> dict[int, int]:
+    """Return type → offset of the attributes up to MESSAGE-INTEGRITY, the first of each type."""
+    found: dict[int, int] = {}
     position, end = _HEADER_SIZE, len(data)
     for _ in range(MAX_ATTRIBUTES):
         if end - position < 4:
             raise StunError("FINGERPRINT is missing or an attribute is cut")
         kind, length = _TLV.unpack_from(data, position)
-        value = position + 4
-        after = value + length + (-length % 4)
+        after = position + 4 + length + (-length % 4)
         if after > end:
             raise StunError("an attribute leaves the message")
         if kind == FINGERPRINT:
             _check_fingerprint(data, position, length, after)
-            return
-        yield kind, value, length
+            return found
+        if MESSAGE_INTEGRITY not in found:
+            if kind == USERNAME and kind in found:
+                raise StunError("two USERNAMEs")
+            found.setdefault(kind, position)
         position = after
     raise StunError("too many attributes")
-
-
-def _attributes(data: bytes) -> tuple[bytes | None, int, set[int], tuple[int, ...]]:
-    """Return USERNAME, offset of MESSAGE-INTEGRITY, types seen before it, unknown ones of them."""
-    username: bytes | None = None
-    integrity_at = 0
-    seen: set[int] = set()
-    for kind, value, length in _walk(data):
-        if integrity_at:
-            continue
-        if kind == USERNAME:
-            if length > MAX_USERNAME or username is not None:
-                raise StunError("bad USERNAME")
-            username = data[value : value + length]
-        elif kind == MESSAGE_INTEGRITY:
-            if length != 20:
-                raise StunError("bad MESSAGE-INTEGRITY")
-            integrity_at = value - 4
-        seen.add(kind)
-    unknown = [kind for kind in seen if kind < 0x8000 and kind not in _UNDERSTOOD]
-    return username, integrity_at, seen, tuple(sorted(unknown))
 
 
 def _check_fingerprint(data: bytes, position: int, length: int, after: int) -> None:
@@ -222,9 +212,12 @@ def _error(code: int) -> bytes:
 
 def _xor_mapped(addr: tuple[str, int], transaction: bytes) -> bytes:
     """RFC 8489 14.2: port and address, masked by the cookie and the transaction id."""
-    host = ip_address(addr[0].partition("%")[0])
-    mask = COOKIE.to_bytes(4, "big") + transaction
-    masked = bytes(a ^ b for a, b in zip(host.packed, mask, strict=False))
-    family = 1 if host.version == 4 else 2
-    port = addr[1] ^ (COOKIE >> 16)
-    return _attribute(XOR_MAPPED_ADDRESS, bytes((0, family)) + port.to_bytes(2, "big") + masked)
+    host, port = addr[0], addr[1] ^ (COOKIE >> 16)
+    if ":" in host:
+        packed = ip_address(host.partition("%")[0]).packed
+        mask = COOKIE.to_bytes(4, "big") + transaction
+        masked = int.from_bytes(packed, "big") ^ int.from_bytes(mask, "big")
+        return _V6.pack(XOR_MAPPED_ADDRESS, 20, 2, port) + masked.to_bytes(16, "big")
+    a, b, c, d = host.split(".")
+    number = (int(a) << 24) | (int(b) << 16) | (int(c) << 8) | int(d)
+    return _V4.pack(XOR_MAPPED_ADDRESS, 8, 1, port, number ^ COOKIE)
