@@ -1,0 +1,143 @@
+"""Runs the demo: a server in this process, the scenes on it, the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from roomful.auth.keys import DEV_KEY, DEV_SECRET
+from roomful.errors import ConfigError
+from roomful.plugin.extras import install_hint
+from roomful.server import RoomServer
+from roomful.settings import Settings
+from roomful_demo import duo as _duo  # loads the SDK before a server runs: it takes a second
+from roomful_demo.board import rows
+from roomful_demo.checking import Verdict, check, play, said
+from roomful_demo.ending import INTERRUPTED, run_until, stop_on_signals
+from roomful_demo.scene import Line, Scene, Stage
+from roomful_demo.site import PATH, ROOM, has_client
+from roomful_demo.terminal import REDRAW_S, coloured, display, log_to
+
+LOOPBACK = "127.0.0.1"
+DRAIN_S = 5
+NO_CLIENT = (
+    "The page cannot join: this installation lacks the JavaScript client. In a checkout of the "
+    "repository, `python plugins/demo/fetch_client.py` fetches it."
+)
+
+
+def run(*, once: bool, port: int) -> int:
+    """Run and return the exit code: 0 well, 1 something is missing. Raises `ConfigError`."""
+    console = Console(highlight=False)
+    log_to(console)
+    # The SDK's own log tells of every connection; a scene tells itself what failed.
+    logging.getLogger("livekit").setLevel(logging.CRITICAL)
+    with tempfile.TemporaryDirectory(prefix="roomful-demo-") as data_dir:
+        return asyncio.run(_run(demo_settings(port, Path(data_dir)), console, once=once))
+
+
+def demo_settings(port: int, data_dir: Path) -> Settings:
+    """Return the settings of a server on loopback with the development key.
+
+    The environment may add to them (`ROOMFUL_…`), as with every command. Raises `ConfigError`.
+    """
+    return Settings.load(
+        arguments={
+            "port": port,
+            "bind": [LOOPBACK],
+            "data_dir": data_dir,
+            "keys": {DEV_KEY: DEV_SECRET},
+            "drain_timeout_s": DRAIN_S,
+            "rtc": {"node_ip": LOOPBACK, "udp_port": 0, "tcp_port": 0},
+        },
+        mode="dev",
+    )
+
+
+async def _run(settings: Settings, console: Console, *, once: bool) -> int:
+    with stop_on_signals() as stop:
+        async with RoomServer(settings) as server:
+            if not server.factories:
+                raise ConfigError(
+                    f"no transport is installed or enabled, so nobody can join the demo's room: "
+                    f"{install_hint('webrtc')}"
+                )
+            scenes = scenes_of(server)
+            stage = Stage(server.url, ROOM, DEV_KEY, DEV_SECRET)
+            console.print(Text(f"roomful ready at {server.url}"))
+            if once:
+                return await run_until(stop, _once(stage, scenes, console), INTERRUPTED)
+            return await run_until(stop, _live(server, stage, scenes, console), 0)
+
+
+def scenes_of(server: RoomServer) -> list[Scene[Any]]:
+    """Return the scenes of all plugins, ours first."""
+    if not server.plugins.has("demo"):
+        raise ConfigError("plugin 'demo' is disabled in the settings; enable it")
+    offers = server.plugins.offers("demo_scenes")
+    return [offer.value for offer in sorted(offers, key=lambda offer: offer.plugin != "demo")]
+
+
+async def _once(stage: Stage, scenes: Sequence[Scene[Any]], console: Console) -> int:
+    """Check every scene, one after another; 1 when something is missing in one of them."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    verdicts: list[Verdict] = []
+    for scene in scenes:
+        verdicts.append(await check(scene, stage))
+        _print_verdict(console, verdicts[-1])
+    well = bool(verdicts) and all(verdict.well for verdict in verdicts)
+    summary = "all is well" if well else "NOT WELL"
+    console.print(Text(f"{summary}, in {loop.time() - began:.1f} s"))
+    return 0 if well else 1
+
+
+def _print_verdict(console: Console, verdict: Verdict) -> None:
+    console.print(Text(verdict.scene, style="bold"))
+    for label, text, well in verdict.findings:
+        mark, style = ("ok", "green") if well else ("MISSING", "bold red")
+        line = Text("  ").append(f"{mark:<8}", style=style).append(f"{label:<9}")
+        console.print(line.append_text(coloured(text)), soft_wrap=True)
+
+
+async def _live(
+    server: RoomServer, stage: Stage, scenes: Sequence[Scene[Any]], console: Console
+) -> int:
+    """Play all scenes and show the room until cancelled."""
+    page = f"http://{stage.url.partition('://')[2]}{PATH}"
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as stack:
+        board = stack.enter_context(display(console, page, "" if has_client() else NO_CLIENT))
+        watched = [await _watched(scene, stage, stack) for scene in scenes]
+        while True:
+            session = server.rooms.find(ROOM)
+            people = rows(session.room.participants.values()) if session else []
+            board.show(people, [line for lines in watched for line in lines()], loop.time())
+            await asyncio.sleep(REDRAW_S)
+
+
+async def _watched(
+    scene: Scene[Any], stage: Stage, stack: AsyncExitStack
+) -> Callable[[], Iterable[Line]]:
+    """Let a scene play until the stack ends; return what tells how it goes."""
+    try:
+        running = await stack.enter_async_context(play(scene, stage))
+    except Exception as error:  # noqa: BLE001 (one scene that cannot play leaves the others be)
+        problem = Line(scene.name, f"did not start: {said(error)}")
+        return lambda: (problem,)
+
+    def lines() -> Iterable[Line]:
+        try:
+            return [Line(*line) for line in scene.watch(running)]
+        except Exception as error:  # noqa: BLE001 (as above)
+            return [Line(scene.name, f"cannot be watched: {said(error)}")]
+
+    return lines
