@@ -78,9 +78,8 @@ def remote_transport(description: SessionDescription) -> RemoteTransport:
     usable = tuple(value for value in hashes if value.algorithm in USABLE_HASHES)
     if not usable:
         raise RemoteProtocolError("session description has no usable certificate fingerprint")
-    setups: list[Setup] = [holder.setup for holder in holders]
-    setup = next(filter(None, setups), setups[-1])
-    return RemoteTransport(ice.ice_ufrag, ice.ice_pwd, usable, setup, description.ice_lite)
+    roles = next((holder for holder in holders if holder.setup), description)
+    return RemoteTransport(ice.ice_ufrag, ice.ice_pwd, usable, roles.setup, description.ice_lite)
 
 
 def answering_role(offered: Setup, wanted: str) -> Role:
