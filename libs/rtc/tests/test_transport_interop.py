@@ -29,7 +29,6 @@ def describe(transport, setup):
 @pytest.fixture
 async def peer_connection(rtc_bench):
     # the other stack sends from the machine's own addresses, never from 127.0.0.1
-    rtc_bench.mux._loopback_only = False
     connection = RTCPeerConnection()
     yield connection
     await connection.close()
