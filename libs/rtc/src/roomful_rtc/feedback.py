@@ -8,7 +8,8 @@ about streams that it does not send.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from roomful.errors import RemoteProtocolError
 from roomful_rtc import rtcp
@@ -47,6 +48,18 @@ class FeedbackReader:
         self._bucket = TokenBucket(REPORTS_PER_S, REPORTS_BURST)
         self.drops: Counter[str] = Counter()
         """by reason: rate, malformed, foreign_ssrc"""
+        self._asked: set[int] = set()
+        self._blocks = self._nacked = 0
+        """of the compound that is being handled"""
+        self._handlers: dict[type, Callable[[Any, float], None]] = {
+            rtcp.SenderReport: self._on_report,
+            rtcp.ReceiverReport: self._on_report,
+            rtcp.Nack: self._on_nack,
+            rtcp.Pli: self._on_pli,
+            rtcp.Fir: self._on_fir,
+            rtcp.Remb: self._on_remb,
+            rtcp.Bye: self._on_bye,
+        }
 
     def receive(self, compound: bytes, now: float) -> None:
         """Handle one decrypted compound packet."""
@@ -58,33 +71,19 @@ class FeedbackReader:
         except RemoteProtocolError:
             self.drops["malformed"] += 1
             return
-        asked: set[int] = set()
-        blocks = nacked = 0
+        self._asked.clear()
+        self._blocks = self._nacked = 0
         for packet in packets:
-            match packet:
-                case rtcp.SenderReport() | rtcp.ReceiverReport():
-                    blocks += len(packet.blocks)
-                    if blocks <= BLOCKS_PER_COMPOUND:
-                        self._on_report(packet, now)
-                case rtcp.Nack():
-                    nacked += len(packet.seq16s)
-                    if nacked <= NACKED_PER_COMPOUND:
-                        self._on_nack(packet)
-                case rtcp.Pli():
-                    asked.add(packet.media)
-                case rtcp.Fir():
-                    asked.update(ssrc for ssrc, _ in packet.entries)
-                case rtcp.Remb():
-                    self._on_remb(packet, now)
-                case rtcp.Bye():
-                    for ssrc in packet.ssrcs:
-                        self._target.on_goodbye(ssrc)
-                case rtcp.TransportFeedback():
-                    pass  # we send no transport-wide numbers
-        for ssrc in asked:
+            handler = self._handlers.get(type(packet))
+            if handler is not None:
+                handler(packet, now)
+        for ssrc in tuple(self._asked):
             self._on_key_frame_wanted(ssrc)
 
     def _on_report(self, report: rtcp.SenderReport | rtcp.ReceiverReport, now: float) -> None:
+        self._blocks += len(report.blocks)
+        if self._blocks > BLOCKS_PER_COMPOUND:
+            return
         if isinstance(report, rtcp.SenderReport):
             self._target.on_sender_report(report, now)
         for block in report.blocks:
@@ -92,12 +91,25 @@ class FeedbackReader:
             if sink is not None:
                 sink.on_report_block(block, now)
 
-    def _on_nack(self, packet: rtcp.Nack) -> None:
+    def _on_nack(self, packet: rtcp.Nack, now: float) -> None:
+        self._nacked += len(packet.seq16s)
+        if self._nacked > NACKED_PER_COMPOUND:
+            return
         sink = self._target.sink_of(packet.media)
         if sink is None:
             self.drops["foreign_ssrc"] += 1
         else:
             sink.on_nack(packet.seq16s)
+
+    def _on_pli(self, packet: rtcp.Pli, now: float) -> None:
+        self._asked.add(packet.media)
+
+    def _on_fir(self, packet: rtcp.Fir, now: float) -> None:
+        self._asked.update(ssrc for ssrc, _ in packet.entries)
+
+    def _on_bye(self, packet: rtcp.Bye, now: float) -> None:
+        for ssrc in packet.ssrcs:
+            self._target.on_goodbye(ssrc)
 
     def _on_key_frame_wanted(self, ssrc: int) -> None:
         sink = self._target.sink_of(ssrc)

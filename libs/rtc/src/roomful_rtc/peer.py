@@ -28,7 +28,11 @@ __all__ = ["PeerObserver", "PeerQuality", "WirePeer"]
 
 MAX_SOURCES = 64
 UPLINK_CEILING = 20_000_000
-"""bit/s that a publisher is advised to send at most"""
+"""bit/s that a publisher may send"""
+PACKETS_CEILING = 5_000
+"""packets a second that a publisher may send"""
+ABOVE_FOR_S = 5
+"""A publisher above a ceiling for so long is ended."""
 QUALITY_EVERY_S = 5
 
 
@@ -91,7 +95,7 @@ class WirePeer:
         self._downlink = Downlink()
         self._uplink = UplinkAdvice(UPLINK_CEILING)
         self._scorer = QualityScorer()
-        self._seconds = self._expected = self._lost = 0
+        self._seconds = self._expected = self._lost = self._above = 0
         self._degraded = False
         board.all_peers[self] = None
 
@@ -369,13 +373,14 @@ class WirePeer:
         for sink in self.sinks:
             counters = stats.downs.get(sink.down)
             if counters is not None:
-                packets = sink.each_second(counters)
+                packets = sink.each_second(counters, now)
                 sent += packets
                 lost += packets * sink.stats.fraction_lost
         loss_down = lost / sent if sent else 0.0
         self._downlink.loss(loss_down)
         self.allocate()
         self._judge(loss_down)
+        self._check_ceiling()
 
     def _report(self, blocks: list[rtcp.ReportBlock]) -> None:
         """Receiver reports, and REMB where the transport-wide extension is not negotiated."""
@@ -415,6 +420,16 @@ class WirePeer:
             level = levels.get(sink)
             if level is not None:
                 self._degraded = sink.allot(level) or self._degraded
+
+    def _check_ceiling(self) -> None:
+        """End a publisher that goes on sending far more than anybody may (`security.md` 4.5)."""
+        streams = [stream for source in self._sources.values() for stream in source.streams]
+        rate = sum(stream.bitrate for stream in streams if stream.live)
+        packets = sum(stream.reporter.interval_received for stream in streams)
+        above = rate > UPLINK_CEILING or packets > PACKETS_CEILING
+        self._above = self._above + 1 if above else 0
+        if self._above >= ABOVE_FOR_S:
+            self.fail("publishes more than the ceiling")
 
     def _judge(self, loss_down: float) -> None:
         for source in self._sources.values():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Any
 
 from roomful.clock import Clock
 from roomful.errors import ConfigError
@@ -41,7 +42,8 @@ class PlaneConfig:
     node_ips: tuple[str, ...] = ()
     """advertised instead of the bound addresses of their families"""
     loopback_only: bool = False
-    """datagrams and connections from elsewhere are refused (dev and tests)"""
+    """only loopback addresses are told to clients; what is bound to them the kernel keeps to this
+    machine, though a peer here may send from any of its addresses"""
     engine: str = "auto"
     """auto, native or python"""
     replay_protection: bool = True
@@ -70,6 +72,7 @@ class Plane:
         self._udp_port, self._tcp_port = config.udp_port, config.tcp_port
         self._timer: asyncio.TimerHandle | None = None
         self._woken: asyncio.Handle | None = None
+        self._endings: set[asyncio.Task[None]] = set()
 
     # --- what transports see --------------------------------------------------------------
 
@@ -154,10 +157,9 @@ class Plane:
             engine,
             certificate=self._certificate,
             clock=self._clock,
-            loopback_only=config.loopback_only,
             on_event=self._on_event,
         )
-        board = Switchboard(engine, self._clock, wake=self._wake, spawn=mux.spawn)
+        board = Switchboard(engine, self._clock, wake=self._wake, spawn=self._spawn)
         self._mux, self._board = mux, board
         hosts = advertised(sockets, config.node_ips, loopback_only=config.loopback_only)
         tcp: list[tuple[str, int]] = []
@@ -172,11 +174,15 @@ class Plane:
 
     async def stop(self) -> None:
         """Close all peers, then the ports. Idempotent."""
-        mux, self._mux = self._mux, None
+        mux = self._mux
         if mux is None:
             return
-        for peer in self.peers:
-            await peer.close("the server stops")
+        async with asyncio.TaskGroup() as group:
+            for peer in self.peers:
+                group.create_task(peer.close("the server stops"))
+        if self._endings:
+            await asyncio.wait(self._endings)
+        self._mux = None
         for handle in (self._timer, self._woken):
             if handle is not None:
                 handle.cancel()
@@ -191,6 +197,12 @@ class Plane:
     def _on_event(self, event: EngineEvent) -> None:
         if self._board is not None:
             self._board.on_event(event)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run the end of a peer; `stop` waits for it."""
+        task = self.mux.spawn(work)
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
 
     @property
     def _running(self) -> Mux:

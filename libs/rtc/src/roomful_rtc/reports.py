@@ -80,12 +80,20 @@ class RoundTrip:
 class ReceptionReporter:
     """Makes the report blocks of one incoming stream from the engine's counters."""
 
-    __slots__ = ("_expected", "_lost", "_ssrc", "interval_expected", "interval_lost")
+    __slots__ = (
+        "_expected",
+        "_lost",
+        "_packets",
+        "_ssrc",
+        "interval_expected",
+        "interval_lost",
+        "interval_received",
+    )
 
     def __init__(self, ssrc: int) -> None:
         self._ssrc = ssrc
-        self._expected = self._lost = 0
-        self.interval_expected = self.interval_lost = 0
+        self._expected = self._lost = self._packets = 0
+        self.interval_expected = self.interval_lost = self.interval_received = 0
         """of the last interval; `interval_lost` is never negative"""
 
     def report(
@@ -101,7 +109,8 @@ class ReceptionReporter:
         expected = packets + lost
         self.interval_expected = max(0, expected - self._expected)
         self.interval_lost = min(max(0, lost - self._lost), self.interval_expected)
-        self._expected, self._lost = expected, lost
+        self.interval_received = packets - self._packets
+        self._expected, self._lost, self._packets = expected, lost, packets
         fraction = 0
         if self.interval_expected:
             fraction = min(255, 256 * self.interval_lost // self.interval_expected)

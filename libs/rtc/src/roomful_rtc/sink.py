@@ -88,6 +88,8 @@ class WireSink:
         self._applied: tuple[bool, int, int] | None = None
         self._trip = RoundTrip()
         self._stats = SinkStats()
+        self._owes = True
+        """a sender report, as soon as there is something to report"""
         self._retry = self._closed = False
         source.attach(self)
 
@@ -238,6 +240,7 @@ class WireSink:
     def on_switched(self, up: int) -> None:
         """The engine now forwards this row."""
         self._flowing = up
+        self._owes = True
         self._board.report_soon(self)
 
     def on_switch_timed_out(self) -> None:
@@ -364,6 +367,7 @@ class WireSink:
             report = rtcp.compound((report, rtcp.build_sdes(ssrc, self._parameters.cname)))
         self._peer.send_rtcp(report)
         self._trip.sent(clock.ntp, now)
+        self._owes = False
 
     def on_report_block(self, block: rtcp.ReportBlock, now: float) -> None:
         """What the subscriber says of this stream."""
@@ -389,7 +393,7 @@ class WireSink:
         if layer is not None and self._active:
             self._source.request_key_frame(layer.spatial)
 
-    def each_second(self, stats: DownStats) -> int:
+    def each_second(self, stats: DownStats, now: float) -> int:
         """Take the counters; return the packets sent since the last call."""
         sent = stats.packets - self._stats.packets
         self._stats = replace(
@@ -399,6 +403,8 @@ class WireSink:
             resent=stats.resent,
             dropped=stats.dropped,
         )
+        if self._owes:
+            self.send_report(stats, now)
         if self._retry or not self._target:
             self._retry = False
             self._reconsider()

@@ -177,6 +177,8 @@ class WireSource:
 
     def update(self, parameters: ReceiveParameters) -> None:
         """Take what a further negotiation changed; known streams stay."""
+        if parameters == self._parameters:
+            return
         self._parameters = parameters
         self._plan = LayerPlan(parameters)
         for stream in self._streams.values():
@@ -282,7 +284,7 @@ class WireSource:
 
     def layers_changed(self) -> None:
         """A layer fell silent, came back or has another size."""
-        if self._closed or self._muted:
+        if self._closed or self._muted or self.kind != "video":
             return
         self._tell_sinks()
         self.peer.observer.on_source_changed(self)

@@ -51,6 +51,18 @@ class Switchboard:
         self.all_peers: dict[WirePeer, None] = {}
         """those that are not connected yet as well"""
         self._groups = count(1)
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            ev.Gap: self._on_gap,
+            ev.Recovered: self._on_recovered,
+            ev.KeyFrame: self._on_key_frame,
+            ev.KeyFrameWanted: self._on_key_frame_wanted,
+            ev.SilentUp: self._on_silent,
+            ev.AudioLevel: self._on_audio_level,
+            ev.Switched: self._on_switched,
+            ev.SwitchTimedOut: self._on_switch_timed_out,
+            ev.UnknownSsrc: self._on_unknown_ssrc,
+            ev.Arrivals: self._on_arrivals,
+        }
         self._timetable = Timetable()
         self._owing: dict[WireSink, None] = {}
         self._second_at = clock.monotonic() + SECOND
@@ -116,40 +128,49 @@ class Switchboard:
 
     def on_event(self, event: ev.EngineEvent) -> None:
         """Hand an event to what it is about; late ones about removed rows are ignored."""
-        match event:
-            case ev.Gap(up, first, count):
-                if stream := self.streams.get(up):
-                    stream.gap(first, count, self.now())
-            case ev.Recovered(up, seq):
-                if stream := self.streams.get(up):
-                    stream.recovered(seq)
-            case ev.KeyFrame(up, seq, _, width, height):
-                if stream := self.streams.get(up):
-                    stream.key_frame(seq, width, height)
-            case ev.KeyFrameWanted(up):
-                if stream := self.streams.get(up):
-                    stream.want_key_frame(self.now())
-            case ev.SilentUp(up):
-                if stream := self.streams.get(up):
-                    stream.on_silent(self.now())
-            case ev.AudioLevel(up, dbov, active):
-                if (stream := self.streams.get(up)) and stream.source.on_level:
-                    stream.source.on_level(dbov, active)
-            case ev.Switched(down, up):
-                if sink := self.sinks.get(down):
-                    sink.on_switched(up)
-            case ev.SwitchTimedOut(down):
-                if sink := self.sinks.get(down):
-                    sink.on_switch_timed_out()
-            case ev.UnknownSsrc(peer) | ev.Arrivals(peer):
-                self._on_peer_event(self._peer(peer), event)
+        handler = self._handlers.get(type(event))
+        if handler is not None:
+            handler(event)
 
-    def _on_peer_event(self, peer: WirePeer | None, event: ev.UnknownSsrc | ev.Arrivals) -> None:
-        if peer is None:
-            return
-        if isinstance(event, ev.UnknownSsrc):
+    def _on_gap(self, event: ev.Gap) -> None:
+        if stream := self.streams.get(event.up):
+            stream.gap(event.first, event.count, self.now())
+
+    def _on_recovered(self, event: ev.Recovered) -> None:
+        if stream := self.streams.get(event.up):
+            stream.recovered(event.seq)
+
+    def _on_key_frame(self, event: ev.KeyFrame) -> None:
+        if stream := self.streams.get(event.up):
+            stream.key_frame(event.seq, event.width, event.height)
+
+    def _on_key_frame_wanted(self, event: ev.KeyFrameWanted) -> None:
+        if stream := self.streams.get(event.up):
+            stream.want_key_frame(self.now())
+
+    def _on_silent(self, event: ev.SilentUp) -> None:
+        if stream := self.streams.get(event.up):
+            stream.on_silent(self.now())
+
+    def _on_audio_level(self, event: ev.AudioLevel) -> None:
+        stream = self.streams.get(event.up)
+        if stream is not None and stream.source.on_level is not None:
+            stream.source.on_level(event.dbov, event.active)
+
+    def _on_switched(self, event: ev.Switched) -> None:
+        if sink := self.sinks.get(event.down):
+            sink.on_switched(event.up)
+
+    def _on_switch_timed_out(self, event: ev.SwitchTimedOut) -> None:
+        if sink := self.sinks.get(event.down):
+            sink.on_switch_timed_out()
+
+    def _on_unknown_ssrc(self, event: ev.UnknownSsrc) -> None:
+        if peer := self._peer(event.peer):
             self._guard(peer, lambda: peer.on_unknown_ssrc(event))
-        else:
+
+    def _on_arrivals(self, event: ev.Arrivals) -> None:
+        if peer := self._peer(event.peer):
             self._guard(peer, lambda: peer.on_arrivals(event.packets))
 
     def _peer(self, handle: int) -> WirePeer | None:

@@ -20,7 +20,7 @@ UFRAG, PWD = "clnt", "x" * 22
 async def until(condition: Callable[[], object], patience: float = 5.0) -> None:
     """Wait for something that tells nobody when it happens."""
     async with asyncio.timeout(patience):
-        while not condition():  # noqa: ASYNC110 - that is the point
+        while not condition():
             await asyncio.sleep(0.005)
 
 
