@@ -10,10 +10,10 @@ from __future__ import annotations
 import random
 import socket
 from collections.abc import Iterator
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import pytest
-from pylibsrtp import Error, Policy, Session
+from pylibsrtp import Policy, Session
 
 from roomful.errors import ResourceExhausted
 from roomful_rtc import extensions, rtp
@@ -823,7 +823,7 @@ class EngineContract:
         times = [packet.ts for packet in listener.received()]
         assert len(times) == 3
         assert all(
-            0 < later - earlier <= 93_000 for earlier, later in zip(times, times[1:], strict=False)
+            0 < later - earlier <= 93_000 for earlier, later in pairwise(times)
         )
 
     def test_late_packets_of_the_old_layer_are_dropped_after_a_switch(self, rig: Rig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 
 import pytest
@@ -205,7 +206,7 @@ def test_over_any_history_numbers_and_times_only_rise(
             highest = out
             ordered.append(receiver.times[-1])
     assert len(set(receiver.outs)) == len(receiver.outs)
-    for earlier, later in zip(ordered, ordered[1:], strict=False):
+    for earlier, later in itertools.pairwise(ordered):
         assert 0 < (later - earlier) & 0xFFFFFFFF < 1 << 31
 
 

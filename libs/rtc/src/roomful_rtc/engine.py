@@ -280,9 +280,7 @@ class Engine(Protocol):
         """Remove it with its ups and downs."""
         ...
 
-    def set_extensions(
-        self, peer: int, recv: Mapping[str, int], send: Mapping[str, int]
-    ) -> None:
+    def set_extensions(self, peer: int, recv: Mapping[str, int], send: Mapping[str, int]) -> None:
         """Set the negotiated header extension ids (1–255), by kind.
 
         Kinds: mid, rid, repaired_rid, audio_level, abs_send_time, twcc, dependency_descriptor,
@@ -295,8 +293,15 @@ class Engine(Protocol):
         ...
 
     def add_up(
-        self, peer: int, ssrc: int, codec: str, clock_rate: int, *,
-        rtx_ssrc: int = 0, group: int = 0, spatial: int = 0,
+        self,
+        peer: int,
+        ssrc: int,
+        codec: str,
+        clock_rate: int,
+        *,
+        rtx_ssrc: int = 0,
+        group: int = 0,
+        spatial: int = 0,
     ) -> int:
         """Accept one incoming stream: a simulcast layer, an SVC stream, or audio.
 
@@ -314,8 +319,15 @@ class Engine(Protocol):
         ...
 
     def add_down(
-        self, up: int, peer: int, ssrc: int, pts: Mapping[str, int], *,
-        rtx_ssrc: int = 0, rtx_pts: Mapping[int, int] | None = None, mid: str = "",
+        self,
+        up: int,
+        peer: int,
+        ssrc: int,
+        pts: Mapping[str, int],
+        *,
+        rtx_ssrc: int = 0,
+        rtx_pts: Mapping[int, int] | None = None,
+        mid: str = "",
         nack: bool = True,
     ) -> int:
         """Forward an up to a peer; starts disabled, video opens with a key frame.

@@ -36,6 +36,7 @@ class Forwarder:
 
     def __init__(self, outbox: Outbox, now_us: Callable[[], int], datagram: int) -> None:
         self.budget = 0
+        self._running = False
         self.jobs: deque[FanOut] = deque()  # bounded by the engine: limits.handed_up
         self._outbox = outbox
         self._drops = outbox.drops
@@ -45,6 +46,15 @@ class Forwarder:
 
     def run(self) -> None:
         """Work on the jobs, oldest first, until they or the turn's budget end."""
+        if self._running:
+            return  # a sink called the engine: the run under way goes on after it
+        self._running = True
+        try:
+            self._run()
+        finally:
+            self._running = False
+
+    def _run(self) -> None:
         jobs = self.jobs
         while jobs and self.budget > 0:
             job = jobs[0]
@@ -127,7 +137,7 @@ class Forwarder:
         recv_ids, size = job.up.peer.recv_ids, len(payload)
         data, view, length = self._buffer.data, self._buffer.view, self._buffer.length
         pack, extensions, tail, end, start, first = HEADER.pack_into, None, b"", 0, 0, 0x80
-        fits, drops = True, self._drops
+        fits, drops, place = True, self._drops, slice(0)
         for at in range(job.at, stop):
             down = downs[at]
             if down.slow or special:
@@ -148,13 +158,14 @@ class Forwarder:
                 start, first = HEADER_SIZE + len(block), 0x90 if block else 0x80
                 end = HEADER_SIZE + len(tail)
                 fits = end + MAX_TRAILER <= self._limit
+                place = slice(HEADER_SIZE, end)
             if not fits:
                 drops["too_long"] += 1
                 continue
             out = seq - segment.offset
             out_ts = (ts + segment.ts_offset) & TS_MASK
             pack(view, 0, first, marker | pt, out & 0xFFFF, out_ts, down.ssrc)
-            view[HEADER_SIZE:end] = tail
+            view[place] = tail
             if segment.rewrites:
                 rewrite(look, segment, view, start)
             length[0] = end

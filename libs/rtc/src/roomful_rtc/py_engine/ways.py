@@ -26,9 +26,12 @@ class Ways:
                 raise ValueError("an engine works on UDP sockets")
             sock.setblocking(False)
         self.sockets = tuple(sockets)
+        self.plain = frozenset(sock for sock in sockets if sock.family == socket.AF_INET)
+        """sockets whose addresses need no normalising"""
         self._v4 = [sock for sock in sockets if sock.family == socket.AF_INET]
         self._v6 = [sock for sock in sockets if sock.family == socket.AF_INET6]
-        self._ambiguous = len(self._v4) > 1 or len(self._v6) > 1
+        self.ambiguous = len(self._v4) > 1 or len(self._v6) > 1
+        """an address does not tell the socket to answer from"""
         self._heard: OrderedDict[Address, socket.socket] = OrderedDict()
 
     def normalise(self, raw: Any) -> Address:
@@ -41,12 +44,11 @@ class Ways:
         return host, raw[1]
 
     def heard(self, addr: Address, sock: socket.socket) -> None:
-        """Remember over which of several sockets an address came."""
-        if self._ambiguous:
-            self._heard[addr] = sock
-            self._heard.move_to_end(addr)
-            if len(self._heard) > _REMEMBERED:
-                self._heard.popitem(last=False)
+        """Remember over which of several sockets an address came; needed when `ambiguous`."""
+        self._heard[addr] = sock
+        self._heard.move_to_end(addr)
+        if len(self._heard) > _REMEMBERED:
+            self._heard.popitem(last=False)
 
     def to(self, addr: Address) -> tuple[socket.socket, Any]:
         """Return the socket for an address and the address for the socket; `ValueError` if none."""
