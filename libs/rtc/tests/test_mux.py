@@ -60,21 +60,6 @@ async def test_answers_and_indications_are_not_answered(rtc_bench):
 
 
 @pytest.mark.parametrize(
-    "addr",
-    [
-        ("127.0.0.1", 0),
-        ("192.0.2.1", 5000),
-        ("2001:db8::1", 5000),
-        ("tcp:192.0.2.1", 5000),
-    ],
-)
-async def test_loopback_mode_answers_this_machine_only(rtc_bench, addr):
-    assert not rtc_bench.mux._may_answer(addr)
-    assert rtc_bench.mux._may_answer(("127.0.0.1", 1))
-    assert rtc_bench.mux._may_answer(("::1", 1))
-
-
-@pytest.mark.parametrize(
     "host", ["0.0.0.0", "224.0.0.1", "239.1.2.3", "255.255.255.255", "ff02::1", "FF02::1"]
 )
 async def test_nothing_is_sent_to_groups(rtc_bench, host):
