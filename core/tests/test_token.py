@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import jwt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roomful.auth.claims import ClaimRules
@@ -261,6 +261,7 @@ async def test_unknown_kind_is_an_ordinary_participant(tokens):
     assert (await tokens.verify(signed(kind="hologram"))).kind is ParticipantKind.STANDARD
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=200) | st.binary(max_size=200).map(lambda b: b.decode("latin-1")))
 async def test_any_text_is_refused_with_our_own_error(text):
     tokens = Tokens({KEY: SECRET}, clock=StoppedClock())
@@ -269,6 +270,7 @@ async def test_any_text_is_refused_with_our_own_error(text):
         await tokens.verify(text)
 
 
+@settings(deadline=None)
 @given(
     payload=st.dictionaries(
         st.sampled_from(["iss", "exp", "sub", "video", "sip", "attributes", "roomConfig", "kind"]),

@@ -4,7 +4,7 @@ import json
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roomful.errors import InvalidArgument
@@ -51,6 +51,7 @@ def test_what_is_no_event_is_refused(line):
         event_from_json(line)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_refused_with_our_own_error(line):
     with pytest.raises(InvalidArgument):

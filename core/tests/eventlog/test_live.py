@@ -86,7 +86,7 @@ def test_changes_are_dirty_until_they_are_written(scene):
     assert live.dirty_participants == {"PA_main_alice"}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_wherever_it_is_killed_every_start_gets_one_end(scene, data):
     told = [scene.started()]
