@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple, Protocol, TypeVar
 
+from livekit.api import AccessToken, VideoGrants
+
 PlayT = TypeVar("PlayT")
 
 
@@ -43,8 +45,6 @@ class Stage:
 
     def token(self, identity: str, *, name: str = "", **grants: object) -> str:
         """Return a token that joins the room; `grants` as in `livekit.api.VideoGrants`."""
-        from livekit.api import AccessToken, VideoGrants
-
         video = VideoGrants(room_join=True, room=self.room, **grants)  # pyright: ignore[reportArgumentType]
         token = AccessToken(self.api_key, self.api_secret).with_ttl(timedelta(hours=12))
         return token.with_identity(identity).with_name(name or identity).with_grants(video).to_jwt()

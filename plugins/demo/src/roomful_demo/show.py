@@ -18,7 +18,7 @@ from roomful.errors import ConfigError
 from roomful.plugin.extras import install_hint
 from roomful.server import RoomServer
 from roomful.settings import Settings
-from roomful_demo import duo as _duo  # loads the SDK before a server runs: it takes a second
+from roomful_demo import duo  # noqa: F401 (loads the SDK before a server runs: it takes a second)
 from roomful_demo.board import rows
 from roomful_demo.checking import Verdict, check, play, said
 from roomful_demo.ending import INTERRUPTED, run_until, stop_on_signals
