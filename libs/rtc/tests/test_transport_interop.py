@@ -27,8 +27,8 @@ def describe(transport, setup):
 
 
 @pytest.fixture
-async def peer_connection(rtc_bench):
-    # the other stack sends from the machine's own addresses, never from 127.0.0.1
+async def peer_connection():
+    # it sends from the address of another interface, never from 127.0.0.1
     connection = RTCPeerConnection()
     yield connection
     await connection.close()
