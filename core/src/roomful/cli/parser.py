@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points, version
@@ -134,7 +135,7 @@ def _add_plugins(commands: Subparsers) -> None:
     _add_config_option(listing)
     listing.set_defaults(run=_later("plugins", "list_plugins"))
     show = verbs.add_parser("show", help="the settings of one plugin")
-    show.add_argument("name")
+    show.add_argument("name", help="as `roomful plugins list` names it")
     show.set_defaults(run=_later("plugins", "show_plugin"))
     new = verbs.add_parser("new", help="begin a plugin from the template")
     new.add_argument("name", help="lower case, words joined by _")
@@ -157,7 +158,7 @@ def _add_plugin_commands(commands: Subparsers, wanted: str | None) -> None:
     listed = {point.name: point for point in entry_points(group=COMMANDS_GROUP)}
     if wanted is not None:
         module = import_module("roomful.cli.plugin_commands")
-        module.add_commands(commands, wanted, listed.get(wanted))
+        module.add_command(commands, wanted, listed)
         return
     for name, point in sorted(listed.items()):
         summary = point.dist.metadata["Summary"] if point.dist else ""
@@ -175,4 +176,5 @@ class _Version(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, help="print the version and exit")
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        parser.exit(message=f"roomful {version('roomful-core')}\n")
+        sys.stdout.write(f"roomful {version('roomful-core')}\n")
+        parser.exit()

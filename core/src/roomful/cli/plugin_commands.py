@@ -1,7 +1,8 @@
-"""Commands that plugins add by the hook `commands`."""
+"""Commands that plugins add by the hook `commands`; only the plugin in question is loaded."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint
 
 from roomful.errors import ConfigError
@@ -12,24 +13,18 @@ from roomful.plugin.service import Subparsers
 from roomful.settings import PluginsSettings, Settings
 
 
-def add_commands(commands: Subparsers, wanted: str, listed: EntryPoint | None) -> None:
-    """Let the plugin that lists `wanted` add its commands; every plugin where none lists it."""
-    manager = PluginManager.load(_selection(listed))
+def add_command(commands: Subparsers, wanted: str, listed: Mapping[str, EntryPoint]) -> None:
+    """Let the plugin that lists the command `wanted` add it; `ConfigError` when none does."""
+    if wanted not in listed:
+        hint = f"; it comes with `{install_hint(wanted)}`" if wanted in EXTRAS else ""
+        known = ", ".join(sorted({*commands.choices, *listed}))
+        raise ConfigError(f"unknown command {wanted!r}{hint} (commands here: {known})")
+    target = listed[wanted].value
+    owner = next((f.name for f in discover().values() if f.entry_point.value == target), None)
+    manager = PluginManager.load(Settings(plugins=PluginsSettings(enabled=(owner or target,))))
     manager.offers("commands", subparsers=commands)
     if wanted not in commands.choices:
-        hint = f"; it comes with `{install_hint(wanted)}`" if wanted in EXTRAS else ""
-        known = ", ".join(commands.choices)
-        raise ConfigError(f"unknown command {wanted!r}{hint} (commands here: {known})")
-
-
-def _selection(listed: EntryPoint | None) -> Settings:
-    """Return settings that load the one plugin of a listed command, else all that load well."""
-    if listed is None:
-        return Settings(plugins=PluginsSettings(on_error="skip"))
-    owner = next((f.name for f in discover().values() if f.entry_point.value == listed.value), None)
-    if owner is None:
         raise ConfigError(
-            f"command {listed.name!r} is listed by {listed.value!r}, which is no plugin; "
-            "mend its distribution"
+            f"command {wanted!r} is listed by the plugin {owner!r}, which does not add it; mend "
+            "its hook 'commands'"
         )
-    return Settings(plugins=PluginsSettings(enabled=(owner,)))

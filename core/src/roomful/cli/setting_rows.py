@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -29,8 +30,9 @@ def setting_rows(model: type[BaseModel], prefix: str = "") -> list[tuple[str, ..
     """Return (name, type, default, description) of every setting, nested tables by dotted name."""
     rows: list[tuple[str, ...]] = []
     for name, info in model.model_fields.items():
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            rows += setting_rows(info.annotation, f"{prefix}{name}.")
+        table = as_table(info.annotation)
+        if table is not None:
+            rows += setting_rows(table, f"{prefix}{name}.")
         else:
             row = (prefix + name, type_in_words(info.annotation), _default(info))
             rows.append((*row, info.description or ""))
@@ -51,9 +53,16 @@ def type_in_words(annotation: object) -> str:
         return f"list of {type_in_words(arguments[0])}"
     if origin in (dict, Mapping):
         return f"table of {type_in_words(arguments[1])}"
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if as_table(annotation) is not None:
         return "table"
-    return _WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))
+    return _WORDS.get(annotation) or inspect.formatannotation(annotation)
+
+
+def as_table(annotation: object) -> type[BaseModel] | None:
+    """Return the model of a table, None for anything else."""
+    return (
+        annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    )
 
 
 def _default(info: FieldInfo) -> str:

@@ -41,8 +41,8 @@ def commands(subparsers: Subparsers) -> None:
     """Add commands to the command line.
 
     Offer. Called while the command line is built, without a server. Set `run` on the parser:
-    `parser.set_defaults(run=function)`, `function(namespace) -> int` (exit code). Name the command
-    in the entry-point group `roomful.commands` too, so that the help lists it. Added in 1.0.
+    `parser.set_defaults(run=function)`, `function(namespace) -> int` (exit code). List the
+    command in the entry-point group `roomful.commands`, or nobody will ask for it. Added in 1.0.
     """
     raise NotImplementedError
 
