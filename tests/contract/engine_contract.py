@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import pairwise, permutations
 
 import pytest
-from pylibsrtp import Policy, Session
+from pylibsrtp import Error, Policy, Session
 
 from roomful.errors import ResourceExhausted
 from roomful_rtc import extensions, rtp
@@ -600,12 +600,21 @@ class EngineContract:
         assert [packet.pt for packet in got] == [OUT_VP8, OUT_VP8]
         assert rig.of(KeyFrame) == [KeyFrame(video.up, 101, 13_000, 640, 360)]
 
-    def test_a_key_frame_is_asked_for_again(self, rig: Rig, video: Stream) -> None:
+    def test_a_key_frame_is_asked_for_again_while_packets_come(
+        self, rig: Rig, video: Stream
+    ) -> None:
         self.down(rig, video.up, rig.party())
-        rig.settle()
         for _ in range(30):
+            video.send(video.frame())
             rig.turn(100)
         assert 3 <= len(rig.of(KeyFrameWanted)) <= 5
+        for _ in range(100):
+            rig.turn(100)
+        asked = len(rig.of(KeyFrameWanted))
+        assert asked <= 7
+        video.send(video.frame())
+        rig.turn(600)
+        assert len(rig.of(KeyFrameWanted)) == asked + 1
 
     def test_pause_and_resume_leave_no_gap(self, rig: Rig, video: Stream) -> None:
         listener = rig.party()
@@ -1164,6 +1173,50 @@ class EngineContract:
         rig.engine.close()
         rig.engine.close()
 
+    # --- hostile input ---
+
+    def test_no_packet_of_a_member_upsets_the_engine(self, rig: Rig) -> None:
+        """2,000 mutations of plain packets, properly protected."""
+        ids = {"mid": 1, "rid": 2, "twcc": 3, "audio_level": 4, "dependency_descriptor": 5}
+        publisher, listener = rig.party(recv=ids), rig.party(send={"dependency_descriptor": 7})
+        witness = Stream(rig, rig.party(), SSRC, "opus")
+        self.down(rig, witness.up, listener, ssrc=0x900)
+        streams = [
+            Stream(rig, publisher, SSRC + 2 * n, codec, rtx_ssrc=SSRC + 2 * n + 1)
+            for n, codec in enumerate(("vp8", "h264", "opus"))
+        ]
+        for number, stream in enumerate(streams):
+            self.down(rig, stream.up, listener, ssrc=0x1000 + 2 * number)
+        sender = libsrtp(AES_256_GCM, publisher.raw_keys[1], inbound=False)
+        block = extensions.write([(1, b"0"), (3, b"ab"), (4, b"\x85"), (5, bytes(9))])
+        chance = random.Random(7)
+        for number in range(2000):
+            stream = chance.choice(streams)
+            payload = vp8(number, key=number % 5 == 0) if stream.codec == "vp8" else b"\x65" * 20
+            packet = stream.packet(payload, profile=0xBEDE, extension=block[4:])
+            if chance.random() < 0.2:
+                osn = (stream.seq - chance.randrange(20)).to_bytes(4, "big")[2:]
+                packet = packet._replace(ssrc=packet.ssrc + 1, pt=RTX_PT, payload=osn + payload)
+            data = changed(rtp.build(packet), chance)
+            try:
+                publisher.send_raw(sender.protect(data))
+            except Error:
+                publisher.send_raw(data)
+            if number % 16 == 0:
+                rig.turn(chance.randrange(30))
+        witness.send(witness.packet(b"still here"))
+        assert b"still here" in [packet.payload for packet in listener.received()]
+
+    def test_no_datagram_of_a_stranger_upsets_the_engine(self, rig: Rig) -> None:
+        party, stranger, chance = rig.party(), rig.stranger(), random.Random(9)
+        for number in range(2000):
+            data = chance.randbytes(chance.randrange(60))
+            (party if number % 2 else stranger).send_raw(changed(data, chance))
+            if number % 32 == 0:
+                rig.turn()
+        rig.settle()
+        assert all(item.peer for item in rig.handed_up if item.data[0] > 3)
+
     # --- one nonce, one content ---
 
     @pytest.mark.parametrize("seed", range(6))
@@ -1229,6 +1282,20 @@ def tl0_of(packet: RtpPacket) -> int:
 
 def rig_codec(name: str) -> Codec:
     return Codec(name, 48000)
+
+
+def changed(data: bytes, chance: random.Random) -> bytes:
+    """Flip, cut or lengthen at most three places."""
+    out = bytearray(data)
+    for _ in range(chance.randrange(4)):
+        at = chance.randrange(len(out) + 1)
+        if chance.random() < 0.1:
+            del out[at:]
+        elif chance.random() < 0.2:
+            out[at:at] = chance.randbytes(4)
+        elif at < len(out):
+            out[at] = chance.choice((0, 0x10, 0x7F, 0xFF, out[at] ^ 1 << chance.randrange(8)))
+    return bytes(out)
 
 
 def _broken(data: bytes) -> None:

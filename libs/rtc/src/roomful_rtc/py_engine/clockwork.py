@@ -114,7 +114,8 @@ class Clockwork:
                 up.history = None
 
     def _ask(self, up: Up, now_us: int) -> None:
-        if not up.video or now_us - up.waiting_since_us < ASK_AGAIN_US:
+        """Repeat the wish of downs that still wait; a stream that sends nothing is not asked."""
+        if not up.video or up.silent or now_us - up.waiting_since_us < ASK_AGAIN_US:
             return
         if up.pending or any(down.waiting and down.enabled for down in up.downs):
             self.wants(up, now_us)

@@ -178,7 +178,8 @@ class Intake:
         up.bytes += size
         up.last_arrival_us = arrival_us
         up.last_ts = ts
-        up.silent = False
+        if up.silent:
+            up.silent, up.waiting_since_us = False, 0
         payload = bytes(view[place.payload_start : place.payload_end])
         transit = arrival_us * up.clock_rate // 1_000_000 - ts & 0xFFFFFFFF
         if up.highest >= 0:
