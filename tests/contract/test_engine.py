@@ -6,8 +6,8 @@ import pytest
 
 from roomful_rtc.py_engine import PyEngine
 
-from .engine_contract import EngineContract
-from .engine_rig import EngineMaker
+from .engine import EngineContract
+from .engine.rig import EngineMaker
 
 ENGINES: dict[str, EngineMaker] = {"python": PyEngine}
 

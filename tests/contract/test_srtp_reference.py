@@ -6,7 +6,7 @@ import pytest
 
 from roomful_rtc.engine import AES_128_CM, AES_128_GCM, AES_256_GCM
 
-from .srtp_reference import SessionKeys, derive, keystream
+from .engine.srtp_reference import SessionKeys, derive, keystream
 
 MASTER = bytes.fromhex("E1F97A0D3E018BE0D64FA32C06DE4139")
 SALT = bytes.fromhex("0EC675AD498AFEEBB6960B3AABE6")
