@@ -111,17 +111,19 @@ async def site():
         if request.path == "/big":
             return web.Response(body=b"x" * 1_000_000)
         if request.path == "/never":
-            await asyncio.sleep(60)
+            await release.wait()
         return web.Response(text="hello", status=201)
 
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", handle)
     seen: list[tuple] = []
-    runner = web.AppRunner(app, shutdown_timeout=0)
+    release = asyncio.Event()
+    runner = web.AppRunner(app)
     await runner.setup()
     listener = web.TCPSite(runner, "127.0.0.1", 0)
     await listener.start()
     yield SimpleNamespace(port=runner.addresses[0][1], seen=seen)
+    release.set()
     await runner.cleanup()
 
 
