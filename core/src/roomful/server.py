@@ -103,7 +103,7 @@ class RoomServer:
             await self.media.start()
             self._on_stop(self.media.stop)
         await self._open_http(offers)
-        supervisor = Supervisor()
+        supervisor = Supervisor(self.plugins)
         self._on_stop(supervisor.stop)
         await supervisor.start(offers.services)
         status = asyncio.create_task(self.rooms.run_status(), name="rooms/status")

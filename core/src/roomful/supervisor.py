@@ -1,4 +1,10 @@
-"""Runs the services that plugins offer: starts them, waits until they listen, runs them again."""
+"""Runs the services that plugins offer: starts them, waits until they listen, runs them again.
+
+    starting --ready()--> running --error--> pausing (0.5, 1, 2 … 30 s) --> running
+        |                    |
+        error or too late    returned, or cancelled by `stop`: done
+        = the start fails, or the plugin is taken out (`plugins.on_error`)
+"""
 
 from __future__ import annotations
 
@@ -6,77 +12,126 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
-from roomful.errors import PluginError, RoomfulError
+from roomful.errors import ConfigError, PluginError
 from roomful.plugin.attribution import on_behalf_of
+from roomful.plugin.registry import PluginRegistry
 from roomful.plugin.service import Offer, Service
 
 log = logging.getLogger(__name__)
 
 READY_LIMIT_S = 30.0
 STOP_LIMIT_S = 5.0
-_FIRST_PAUSE_S, _LAST_PAUSE_S = 0.5, 30.0
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.5, 30.0
 
 
 class Supervisor:
     """One task per service; an error ends that run of it, never another's."""
 
-    def __init__(self) -> None:
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+    def __init__(
+        self,
+        plugins: PluginRegistry,
+        *,
+        ready_limit_s: float = READY_LIMIT_S,
+        stop_limit_s: float = STOP_LIMIT_S,
+        first_pause_s: float = FIRST_PAUSE_S,
+    ) -> None:
+        self._plugins = plugins
+        self._ready_limit_s, self._stop_limit_s = ready_limit_s, stop_limit_s
+        self._first_pause_s = first_pause_s
+        self._services: list[_Supervised] = []
 
     async def start(self, services: Iterable[Offer[Service]]) -> None:
-        """Run all and return when each is ready. Raises what the first to fail raised."""
-        ready: list[asyncio.Future[None]] = []
-        for offer in services:
-            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            name = f"{offer.plugin}/{offer.value.name}"
-            self._tasks[name] = asyncio.get_running_loop().create_task(
-                self._run(offer, future), name=name
-            )
-            ready.append(future)
-        async with asyncio.timeout(READY_LIMIT_S):
-            for future in ready:
-                await future
+        """Run all and return when each is ready.
+
+        Raises the `ConfigError` of a service whose setting is wrong (a port is taken), else a
+        `PluginError`, unless broken plugins are skipped.
+        """
+        started = [_Supervised(offer, self._plugins, self._first_pause_s) for offer in services]
+        self._services += started
+        for service in started:
+            service.start()
+        for service in started:
+            try:
+                await service.ready(self._ready_limit_s)
+            except PluginError as error:
+                await service.stop(self._stop_limit_s)
+                self._plugins.fail(error)
 
     async def stop(self) -> None:
-        """Cancel all and wait for them, within `STOP_LIMIT_S`."""
-        for task in self._tasks.values():
-            task.cancel()
-        if self._tasks:
-            _, stuck = await asyncio.wait(self._tasks.values(), timeout=STOP_LIMIT_S)
-            for task in stuck:
-                log.error("service does not stop", extra={"service": task.get_name()})
-        self._tasks.clear()
+        """Cancel all and wait for them, each within its limit."""
+        await asyncio.gather(*(service.stop(self._stop_limit_s) for service in self._services))
+        self._services.clear()
 
-    async def _run(self, offer: Offer[Service], ready: asyncio.Future[None]) -> None:
-        pause = _FIRST_PAUSE_S
 
-        def is_ready() -> None:
-            if not ready.done():
-                ready.set_result(None)
+class _Supervised:
+    """One service."""
 
-        while True:
-            try:
-                with on_behalf_of(offer.plugin, "services"):
-                    await offer.value.run(is_ready)
-            except Exception as error:  # a plugin's failure is contained here
-                if not ready.done():
-                    ready.set_exception(_blamed(offer, error))
+    def __init__(self, offer: Offer[Service], plugins: PluginRegistry, pause_s: float) -> None:
+        self._offer, self._plugins = offer, plugins
+        self._pause_s = pause_s
+        self._is_ready = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._where = f"service {offer.value.name!r}"
+
+    def start(self) -> None:
+        name = f"{self._offer.plugin}/{self._offer.value.name}"
+        self._task = asyncio.create_task(self._run(), name=name)
+
+    async def ready(self, limit_s: float) -> None:
+        """Wait until the service is ready; raise what kept it from that."""
+        assert self._task is not None
+        waiting = asyncio.create_task(self._is_ready.wait())
+        try:
+            either = (waiting, self._task)
+            await asyncio.wait(either, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        if self._is_ready.is_set():
+            return
+        if not self._task.done():
+            raise self._error(f"was not ready within {limit_s:g} s")
+        error = self._task.exception()
+        if isinstance(error, ConfigError):
+            raise error
+        if error is not None:
+            raise self._error(f"failed to start: {type(error).__name__}: {error}") from error
+
+    async def stop(self, limit_s: float) -> None:
+        """Cancel it; log one that does not end."""
+        if self._task is None or self._task.done():
+            return
+        self._task.cancel()
+        _, stuck = await asyncio.wait((self._task,), timeout=limit_s)
+        if stuck:
+            log.error("service does not stop", extra=self._fields())
+
+    async def _run(self) -> None:
+        pause_s = self._pause_s
+        with on_behalf_of(self._offer.plugin, self._where):
+            while True:
+                try:
+                    await self._offer.value.run(self._is_ready.set)
+                except Exception:
+                    if not self._is_ready.is_set():
+                        raise
+                    self._plugins.counters.failures[self._offer.plugin, self._where] += 1
+                    log.exception("service failed", extra={**self._fields(), "pause_s": pause_s})
+                else:
                     return
-                log.exception(
-                    "service failed", extra={"plugin": offer.plugin, "service": offer.value.name}
-                )
-            else:
-                is_ready()
-                return
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LAST_PAUSE_S)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, LAST_PAUSE_S)
 
+    def _error(self, problem: str) -> PluginError:
+        return PluginError(
+            self._offer.plugin,
+            self._offer.distribution,
+            f"{self._where} {problem}",
+            f"mend it, or add {self._offer.plugin!r} to plugins.disabled",
+        )
 
-def _blamed(offer: Offer[Service], error: Exception) -> RoomfulError:
-    if isinstance(error, RoomfulError):
-        return error
-    return PluginError(
-        offer.plugin, offer.distribution,
-        f"service {offer.value.name!r} failed to start: {type(error).__name__}: {error}",
-        f"disable it with [plugins] disabled = [{offer.plugin!r}]",
-    )
+    def _fields(self) -> dict[str, object]:
+        return {
+            "plugin": self._offer.plugin,
+            "distribution": self._offer.distribution,
+            "service": self._offer.value.name,
+        }
