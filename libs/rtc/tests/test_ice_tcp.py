@@ -212,3 +212,45 @@ async def test_taken_port_is_a_config_error_that_names_the_setting(rtc_bench, tc
 
     with pytest.raises(ConfigError, match=rf"rtc.tcp_port: cannot bind 127.0.0.1:{port}"):
         await TcpListener(rtc_bench.mux).start([("127.0.0.1", port)])
+
+
+async def test_connection_whose_address_was_dropped_is_closed(rtc_bench, tcp):
+    """A peer holds eight addresses, so eight connections."""
+    transport, _ = rtc_bench.transport()
+    opened = []
+    for _ in range(10):
+        opened.append(await tcp())
+        assert await opened[-1].check(transport.ufrag, transport.pwd)
+
+    for raw in opened[:2]:
+        await asyncio.wait_for(raw.task, 5)
+
+    assert len(rtc_bench.mux._streams) == 8
+    assert not any(raw.task.done() for raw in opened[2:])
+
+
+async def test_many_tiny_packets_are_handled_in_turns(rtc_bench, tcp):
+    transport, _ = rtc_bench.transport()
+    raw = await tcp()
+    await raw.check(transport.ufrag, transport.pwd)
+    turns, in_turn = [], 0
+    receive, loop = rtc_bench.mux.receive, asyncio.get_running_loop()
+
+    def count(addr, data):
+        nonlocal in_turn
+        if not in_turn:
+            loop.call_soon(end_turn)
+        in_turn += 1
+        return receive(addr, data)
+
+    def end_turn():
+        nonlocal in_turn
+        turns.append(in_turn)
+        in_turn = 0
+
+    rtc_bench.mux.receive = count
+    raw.writer.write(framed(*[b"\x05"] * 5000))
+    assert await raw.check(transport.ufrag, transport.pwd)
+
+    assert max(turns) <= 64
+    assert sum(turns) + in_turn == 5001

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 MAX_PACKET = 1500
 CLOSE_S = 2.0
+PACKETS_PER_TURN = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,8 @@ class _Connection(asyncio.Protocol):
     def __init__(self, listener: TcpListener) -> None:
         self._listener, self._mux = listener, listener.mux
         self._framing = Framing()
+        self._packets: deque[bytes] = deque()
+        """bounded: of one read, reading pauses while some wait"""
         self._transport: asyncio.Transport | None = None
         self._addr: Address = ("", 0)
         self._host = ""
@@ -167,13 +170,25 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            packets = self._framing.receive(data)
+            self._packets.extend(self._framing.receive(data))
         except ValueError:
             self._mux.drops["tcp_framing"] += 1
             self.abort()
             return
-        for packet in packets:
-            self._receive(packet)
+        self._work()
+
+    def _work(self) -> None:
+        """Handle some packets; while others wait for their turn nothing more is read."""
+        packets, transport = self._packets, self._transport
+        for _ in range(min(len(packets), PACKETS_PER_TURN)):
+            self._receive(packets.popleft())
+        if transport is None or transport.is_closing():
+            packets.clear()
+        elif packets:
+            transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._work)
+        else:
+            transport.resume_reading()
 
     def _receive(self, packet: bytes) -> None:
         if self._transport is None or self._transport.is_closing():

@@ -281,6 +281,9 @@ class Transport:
             self._stream = None
             self._mux.engine.set_tcp(self._engine_peer, None)
         self._mux.engine.disallow(self._engine_peer, addr)
+        stream = self._mux.stream(addr)
+        if stream is not None:
+            stream.close()
 
     def on_dtls(self, data: bytes) -> None:
         """Take a datagram from one of the peer's addresses in."""
