@@ -142,7 +142,7 @@ class WireSink:
 
     @property
     def _active(self) -> bool:
-        return self._wanted and not self.paused
+        return self._wanted and not self.paused and not self._closed
 
     # --- commands -------------------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""Sources, sinks and peers over an engine that only keeps tables, in virtual time."""
