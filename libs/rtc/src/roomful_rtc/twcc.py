@@ -44,22 +44,23 @@ class FeedbackBuilder:
     call `take` each 50 to 100 ms.
     """
 
-    __slots__ = ("_count", "_next", "_seen")
+    __slots__ = ("_count", "_newest", "_next", "_seen")
 
     def __init__(self) -> None:
         self._seen: dict[int, int] = {}
         """extended number → arrival in µs"""
         self._next = -1
         """first extended number that no message has covered"""
+        self._newest = -1
         self._count = 0
 
     def add(self, packets: Iterable[tuple[int, int]]) -> None:
         """Take (seq16, arrival_us) pairs in order of arrival; the first arrival counts."""
         for seq16, arrival_us in packets:
             if self._next < 0:
-                self._next = seq16
-            newest = max(self._seen, default=self._next)
-            seq = unwrap(seq16, newest)
+                self._next = self._newest = seq16
+            seq = unwrap(seq16, self._newest)
+            self._newest = max(self._newest, seq)
             if seq >= self._next and len(self._seen) < 2 * MAX_STATUS:
                 self._seen.setdefault(seq, arrival_us)
 
