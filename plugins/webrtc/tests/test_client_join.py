@@ -8,9 +8,9 @@ import json
 
 import pytest
 from livekit.protocol import rtc
-from roomful_webrtc.client_join import MAX_INFLATED, ClientJoin
 
 from roomful.errors import InvalidArgument
+from roomful_webrtc.client_join import MAX_INFLATED, ClientJoin
 
 
 def wrapped(request: rtc.JoinRequest, *, zipped: bool = False, padded: bool = True) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from livekit.protocol import models, rtc
-from roomful_webrtc.track_request import track_from_request
 
 from roomful.errors import InvalidArgument
 from roomful.model.enums import TrackKind, TrackSource, VideoQuality
+from roomful_webrtc.track_request import track_from_request
 
 
 def test_camera_in_simulcast():

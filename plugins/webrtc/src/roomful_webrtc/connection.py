@@ -55,6 +55,8 @@ log = logging.getLogger(__name__)
 
 UPDATES_PER_S = 10
 """a participant's own metadata updates: each goes to everybody in the room"""
+GOODBYE_S = 1.0
+"""how long after its transport a client's `leave` may come and still be the reason"""
 
 _RECONNECT = frozenset(
     {
@@ -86,6 +88,7 @@ class WebRtcConnection:
         self._broadcasts = broadcasts
         self._tokens = TokenRefresh(services.server.tokens, grants, participant, self._send_token)
         self._ever_connected = False
+        self._goodbye: asyncio.TimerHandle | None = None
         self._updates = TokenBucket(UPDATES_PER_S, 2 * UPDATES_PER_S)
         self.publisher = Publisher(
             session, participant.identity, participant.sid,
@@ -251,6 +254,13 @@ class WebRtcConnection:
         if self.session.is_live(self.participant):
             self.session.activate(self.participant.identity)
 
+    def transport_lost(self) -> None:
+        """A transport ended. A client that says goodbye closes it first: its word may follow."""
+        if self._goodbye is None:
+            self._goodbye = asyncio.get_running_loop().call_later(
+                GOODBYE_S, self.leave, DisconnectReason.CONNECTION_TIMEOUT
+            )
+
     def socket_lost(self, socket: SignalSocket) -> None:
         """The reading loop of a socket ended; while the transport lives the client may resume."""
         if socket is self.socket and not self._ever_connected:
@@ -276,6 +286,8 @@ class WebRtcConnection:
         """Tell the client why and free everything (`Connection`)."""
         self._tokens.stop()
         self.pc.close()
+        if self._goodbye:
+            self._goodbye.cancel()
         if reason is not DisconnectReason.CLIENT_INITIATED:
             self.send(leave=leave_request(reason))
         peers: set[WirePeer] = {self.pc.publisher_peer, self.pc.subscriber_peer}

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from livekit.protocol import rtc
 
-from roomful.model.enums import DisconnectReason
 from roomful_rtc.quality import PeerQuality
 from roomful_rtc.sink import WireSink
 from roomful_rtc.source import WireSource
@@ -35,7 +34,7 @@ class PeerEvents:
         """Nothing to do: packets flow again by themselves."""
 
     def on_failed(self, reason: str) -> None:
-        self._connection.leave(DisconnectReason.CONNECTION_TIMEOUT)
+        self._connection.transport_lost()
 
     def on_channel_open(self, label: str) -> None:
         self._connection.data.opened(label)

@@ -7,10 +7,9 @@ from typing import Protocol
 
 from livekit.protocol import rtc
 
-from roomful.errors import RemoteProtocolError
 from roomful_rtc.offer_answer import Decision, Negotiation, answer, remote_transport
 from roomful_rtc.peer import WirePeer
-from roomful_rtc.sdp import MediaSection, SessionDescription
+from roomful_rtc.sdp import MediaSection, SessionDescription, check_succession
 from roomful_webrtc.described import Described
 from roomful_webrtc.publishing import Publisher
 
@@ -42,14 +41,14 @@ class Answerer:
         self._send = send
         self._receiving = receiving
         self._described = Described(peer, session_id)
-        self._sections = 0
+        self._previous: SessionDescription | None = None
 
     def on_offer(self, message: rtc.SessionDescription) -> None:
         """Answer. Raises `RemoteProtocolError` for an offer that is none."""
         offer = SessionDescription.parse(message.sdp)
-        if len(offer.sections) < self._sections:
-            raise RemoteProtocolError("the offer has fewer sections than the one before")
-        self._sections = len(offer.sections)
+        if self._previous is not None:
+            check_succession(self._previous, offer)
+        self._previous = offer
         self._described.take(remote_transport(offer))
         self._publisher.end_missing(offer, self.peer)
         result = answer(
@@ -63,7 +62,9 @@ class Answerer:
                 mid_to_track_id=self._receiving.mid_to_track() if self._receiving else {},
             )
         )
-        for candidate in self._described.trickle(rtc.PUBLISHER, offer.sections[0].mid):
+        # candidates of a section that is not in use are ignored
+        live = next((s for s in offer.sections if not s.rejected), offer.sections[0])
+        for candidate in self._described.trickle(rtc.PUBLISHER, live.mid):
             self._send(trickle=candidate)
         self._publisher.bind(result.negotiation, self.peer)
         if self._receiving:

@@ -94,9 +94,11 @@ class SinglePc:
             return Inactive()
         leg = self._subscriber.at(section.mid)
         if leg is None:
-            leg = next((x for x in self._subscriber.unplaced() if x.kind == section.kind), None)
+            leg = next((x for x in self._subscriber.unplaced() if x.fits(section)), None)
         if leg is None:
-            self._free[section.kind] += 1
+            # one in which the client published before offers that track's codec alone
+            if len(section.codecs) > 2 or section.kind == "audio":
+                self._free[section.kind] += 1
             return Placeholder()
         leg.mid = section.mid
         return leg.described

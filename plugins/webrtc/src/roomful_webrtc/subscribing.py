@@ -10,6 +10,7 @@ from roomful.model.subscription import Subscription, TrackSettings
 from roomful_rtc.offer_answer import Negotiation, Subscribe
 from roomful_rtc.offer_answer.negotiated import NegotiatedSection
 from roomful_rtc.peer import WirePeer
+from roomful_rtc.sdp import MediaSection
 from roomful_rtc.sink import SendParameters, Want, WireSink
 from roomful_rtc.source import WireSource
 
@@ -29,6 +30,19 @@ class Leg:
     @property
     def kind(self) -> str:
         return _KIND[self.subscription.publication.info.kind]
+
+    def fits(self, section: MediaSection) -> bool:
+        """Whether the section is of its kind and offers a codec it may come in.
+
+        A section in which the client published before offers that track's codec alone.
+        """
+        if section.kind != self.kind:
+            return False
+        source = self.subscription.publication.source
+        if not isinstance(source, WireSource):
+            return True
+        offered = {offered.codec for offered in section.codecs.values()}
+        return any(f.codec in offered for f in source.parameters.formats if f.codec != "rtx")
 
     @property
     def described(self) -> Subscribe:
