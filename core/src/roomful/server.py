@@ -30,8 +30,9 @@ from roomful.model.enums import DisconnectReason
 from roomful.model.events import RoomOptions
 from roomful.model.media import MediaPlane
 from roomful.plugin.manager import Offers, PluginManager
+from roomful.room.connection import Connection
 from roomful.room.door import Door
-from roomful.room.factories import Connection, Factories, JoinRequest
+from roomful.room.factories import Factories, JoinRequest
 from roomful.room.manager import RoomManager
 from roomful.settings import Settings
 from roomful.store import open_store

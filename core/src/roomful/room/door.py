@@ -14,7 +14,8 @@ from roomful.errors import InvalidArgument, NotFound, PermissionDenied, Unauthen
 from roomful.ids import PARTICIPANT, new_sid
 from roomful.model.enums import DisconnectReason, ParticipantKind
 from roomful.model.participant import Participant
-from roomful.room.factories import Connection, Factories, JoinRequest
+from roomful.room.connection import Connection
+from roomful.room.factories import Factories, JoinRequest
 from roomful.room.manager import RoomManager, check_room_name
 from roomful.room.session import RoomSession
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from roomful.auth.grants import Grants
 from roomful.errors import ConfigError, Unimplemented
-from roomful.model.enums import DisconnectReason, ParticipantKind
-from roomful.model.events import Notice, RoomOptions
+from roomful.model.enums import ParticipantKind
+from roomful.model.events import RoomOptions
 from roomful.model.participant import Participant
-
-if TYPE_CHECKING:
-    from roomful.room.session import RoomSession
+from roomful.room.connection import Connection
+from roomful.room.session import RoomSession
 
 EXTRA_OF_TRANSPORT = {
     "webrtc": "webrtc", "whip": "whip", "rtmp": "rtmp-in", "sip": "sip", "egress": "file",
@@ -39,20 +38,6 @@ class JoinRequest:
     capabilities: tuple[int, ...] = ()
     context: object = None
     """the transport's own"""
-
-
-class Connection(Protocol):
-    """What the core tells the far side of one participant.
-
-    `deliver` is called on the loop, in order, and must neither wait nor take long: a connection
-    queues what it cannot send at once, within a bound. An exception ends this participant only.
-    """
-
-    def deliver(self, notice: Notice) -> None: ...
-
-    async def close(self, reason: DisconnectReason) -> None:
-        """Tell the far side and free everything; the participant is out of the room already."""
-        ...
 
 
 class ParticipantFactory(Protocol):

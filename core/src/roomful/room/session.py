@@ -31,7 +31,7 @@ from roomful.model.room import Room
 from roomful.model.speakers import SpeakerDetector
 from roomful.model.subscription import TrackSettings
 from roomful.model.track import Publication, TrackInfo
-from roomful.room.factories import Connection
+from roomful.room.connection import Connection
 from roomful.room.reliable import ReliableLog
 
 log = logging.getLogger(__name__)
