@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from roomful_demo.melody import NOTE_S, TUNE_S
+from roomful_demo.melody import NOTE_S, TUNE, TUNE_S
 from roomful_demo.picture import HEIGHT, MARKER, RADIUS, WIDTH, paint
 from roomful_demo.seeing import COLOUR_TOLERANCE, WARMTH, distance
 
@@ -38,10 +38,14 @@ def test_the_ball_moves_without_leaps_from_picture_to_picture() -> None:
 
 
 def test_the_bar_of_the_note_that_sounds_is_lit() -> None:
-    first, second = paint(0.0), paint(NOTE_S)
+    def bright(seconds: float) -> int:
+        return int((paint(seconds)[:, :, 1] > 150).sum())
 
-    assert not np.array_equal(first, second)
+    first = paint(0.0)
     assert (first[:, :, 3] == 255).all()
+    assert bright(0.0) > 200
+    assert bright(NOTE_S * 3) > 2 * bright(0.0)
+    assert bright(NOTE_S * (len(TUNE) + 0.5)) == 0
 
 
 def test_painting_leaves_earlier_pictures_alone() -> None:

@@ -10,8 +10,10 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
+from numpy.fft import rfft
 
 from roomful_demo.melody import LEVEL_DBFS, SAMPLE_RATE, TUNE, Note, Samples
 
@@ -45,7 +47,7 @@ def measure(window: Samples) -> Tone:
     level = level_dbfs(window)
     if level < SILENCE_DBFS:
         return Tone(0.0, level, None)
-    spectrum = np.abs(np.fft.rfft(window * _HANNING))
+    spectrum = np.abs(rfft(window * _HANNING))
     peak = int(np.argmax(spectrum[1:-1])) + 1
     hertz = (peak + _lean(spectrum[peak - 1 : peak + 2])) * SAMPLE_RATE / WINDOW
     return Tone(hertz, level, note_of(hertz))
@@ -102,7 +104,7 @@ class Ear:
     @property
     def level_dbfs(self) -> float:
         """How loud the notes were in the middle: the median of what was heard."""
-        return float(np.median(self._levels)) if self._levels else self._loudest_dbfs
+        return median(self._levels) if self._levels else self._loudest_dbfs
 
     @property
     def error_hertz(self) -> float:

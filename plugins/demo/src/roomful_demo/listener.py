@@ -59,10 +59,10 @@ class Listener:
 
     def describe(self) -> str:
         """Say in a sentence what it hears and sees now."""
-        heard, seen = self.ear.newest, self.eye.newest
-        note = f"I hear {heard.note.name}" if heard and heard.note else "I hear nothing"
-        ball = f"the ball is at {seen.x:.0%}" if seen else "I see no ball"
-        return f"{note}, {ball}."
+        heard, seen = list(self.ear.notes)[-1:], self.eye.newest
+        note = f"I just heard {heard[0].name}" if heard else "I hear no melody"
+        ball = f"I see the ball at {seen.x:.0%} of the width" if seen else "I see no ball"
+        return f"{note} and {ball}."
 
     # --- what the room tells -----------------------------------------------------------------
 

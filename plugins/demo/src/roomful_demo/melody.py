@@ -1,4 +1,4 @@
-"""The melody that the presenter plays: eight notes, over and over, each recognisable by its tone.
+"""The melody that the presenter plays: eight notes and a rest, over and over.
 
 Pure: the samples of any stretch of time follow from its position alone.
 """
@@ -41,27 +41,44 @@ class Note:
 C4, D4, E4, G4 = Note("C4", 60), Note("D4", 62), Note("E4", 64), Note("G4", 67)
 A4, C5 = Note("A4", 69), Note("C5", 72)
 TUNE = (C4, E4, G4, C5, A4, G4, E4, D4)
-TUNE_S = NOTE_S * len(TUNE)
+REST = 2
+"""notes long; long enough for a server to notice that the presenter fell silent"""
+TUNE_S = NOTE_S * (len(TUNE) + REST)
 
 
-def position(seconds: float) -> tuple[int, float]:
-    """Return which note of `TUNE` sounds at that time, and how far it is gone, 0 to 1."""
-    whole = seconds / NOTE_S
-    return int(whole) % len(TUNE), whole % 1.0
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where in the tune a moment is."""
+
+    index: int
+    """of the newest note of `TUNE`"""
+    gone: float
+    """how far on the way to the next note, 0 to 1"""
+    sounds: bool
+    """False in the rest"""
+
+
+def moment(seconds: float) -> Moment:
+    """Return where in the tune that time is."""
+    beat = seconds / NOTE_S % (len(TUNE) + REST)
+    index = min(int(beat), len(TUNE) - 1)
+    length = 1 + REST if index == len(TUNE) - 1 else 1
+    return Moment(index, (beat - index) / length, beat < len(TUNE))
 
 
 def samples(start: int, count: int) -> Samples:
     """Return `count` samples, int16 mono at `SAMPLE_RATE`, from sample number `start` on."""
     number = np.arange(start, start + count)
     index, inside = np.divmod(number, _NOTE_SAMPLES)
-    hertz = _HERTZ[index % len(TUNE)]
+    hertz = _HERTZ[index % len(_HERTZ)]
     at_s = inside / SAMPLE_RATE
     phase = 2 * np.pi * hertz * at_s
     wave = np.sin(phase) + _OVERTONE * np.sin(2 * phase)
     return (_PEAK * wave * _envelope(at_s)).astype(np.int16)
 
 
-_HERTZ = np.array([note.hertz for note in TUNE])
+_HERTZ = np.array([note.hertz for note in TUNE] + [0.0] * REST)
+"""of every beat; 0 is silence"""
 
 
 def _envelope(at_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from roomful_demo.melody import TUNE, position
+from roomful_demo.melody import TUNE, moment
 
 Picture = npt.NDArray[np.uint8]
 """height × width × channels"""
@@ -32,7 +32,7 @@ _GAP, _MARGIN = 6, 22
 _FLOOR = HEIGHT - 38
 _LOWEST, _HIGHEST = 24, 74
 """heights of the bars"""
-_HOP, _LEAP = 32, 0.12
+_HOP, _LEAP = 32, 0.18
 """height of a hop: a fixed part, and a share of how far it goes"""
 _SHADES = 4
 """subpixels each way, for smooth edges"""
@@ -40,9 +40,9 @@ _SHADES = 4
 
 def paint(seconds: float) -> Picture:
     """Return the picture of that time as RGBA, `HEIGHT` × `WIDTH` × 4."""
-    index, gone = position(seconds)
-    picture = _lit(index).copy()
-    x, y = ball(index, gone)
+    now = moment(seconds)
+    picture = _bars(now.index if now.sounds else None).copy()
+    x, y = ball(now.index, now.gone)
     _stamp(picture, x, y)
     return picture
 
@@ -70,14 +70,14 @@ def _middle(bar: tuple[int, int, int, int]) -> float:
 
 
 @cache
-def _lit(index: int) -> Picture:
+def _bars(lit: int | None) -> Picture:
     """Return the picture without the ball, with this note's bar lit."""
     picture = np.full((HEIGHT, WIDTH, 4), 255, np.uint8)
     shade = np.linspace(0, 1, HEIGHT)[:, None]
     picture[:, :, :3] = (np.array(_TOP) * (1 - shade) + np.array(_BOTTOM) * shade)[:, None, :]
     for note in range(len(TUNE)):
         left, top, right, bottom = _bar(note)
-        picture[top:bottom, left:right, :3] = _LIT if note == index else _BAR
+        picture[top:bottom, left:right, :3] = _LIT if note == lit else _BAR
     return picture
 
 

@@ -42,7 +42,7 @@ def find_marker(picture: Picture) -> Sighting | None:
     height, width = warm.shape
     if len(rows) < SHARE_NEEDED * height * width:
         return None
-    red, green, blue = np.median(picture[warm], axis=0)
+    red, green, blue = np.sort(picture[warm], axis=0)[len(rows) // 2]
     return Sighting(
         float(np.mean(columns)) / width,
         float(np.mean(rows)) / height,

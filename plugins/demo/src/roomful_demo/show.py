@@ -28,6 +28,9 @@ from roomful_demo.terminal import REDRAW_S, coloured, display, log_to
 
 LOOPBACK = "127.0.0.1"
 DRAIN_S = 5
+_UNHEARD = ("livekit", "roomful.plugin.stalls")
+"""the SDK logs every connection, but a scene says itself what failed; and the loop's stalls are not
+the server's here, as clients that paint and listen run on it as well"""
 NO_CLIENT = (
     "The page cannot join: this installation lacks the JavaScript client. In a checkout of the "
     "repository, `python plugins/demo/fetch_client.py` fetches it."
@@ -38,8 +41,8 @@ def run(*, once: bool, port: int) -> int:
     """Run and return the exit code: 0 well, 1 something is missing. Raises `ConfigError`."""
     console = Console(highlight=False)
     log_to(console)
-    # The SDK's own log tells of every connection; a scene tells itself what failed.
-    logging.getLogger("livekit").setLevel(logging.CRITICAL)
+    for name in _UNHEARD:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="roomful-demo-") as data_dir:
         return asyncio.run(_run(demo_settings(port, Path(data_dir)), console, once=once))
 
