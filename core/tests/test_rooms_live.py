@@ -95,7 +95,7 @@ def request(identity: str, into: str = "studio", **grants: object) -> JoinReques
     return JoinRequest("test", into, identity, Grants("key", identity=identity, **grants))  # type: ignore[arg-type]
 
 
-def make_house(*, auto_create: bool = True, **options: object) -> House:
+def make_house(*, auto_create: bool = True, limit: int = 0, **options: object) -> House:
     log: list[LifeCycleEvent] = []
 
     async def prepare(name: str, options: RoomOptions, grants: Grants | None) -> RoomOptions:
@@ -109,7 +109,7 @@ def make_house(*, auto_create: bool = True, **options: object) -> House:
     rooms = RoomManager(SystemClock(), defaults, log.append, prepare)
     factories, factory = Factories(), RememberingFactory()
     factories.register(factory, "testing")
-    door = Door(rooms, factories, SystemClock(), check, auto_create)
+    door = Door(rooms, factories, SystemClock(), check, auto_create=auto_create, max_participants=limit)
     return House(rooms, door, factories, factory, log)
 
 
@@ -247,6 +247,16 @@ async def test_full_room_refuses(house: House):
 
     with pytest.raises(ResourceExhausted, match="max_participants is 1"):
         await house.join("ben", "small")
+
+
+async def test_full_server_refuses():
+    house = make_house(limit=2)
+    await house.join("ada", "one")
+    await house.join("ben", "two")
+
+    with pytest.raises(ResourceExhausted, match=r"\[limits\] max_participants is 2"):
+        await house.join("cyd", "three")
+    await house.rooms.close(DisconnectReason.SERVER_SHUTDOWN)
 
 
 async def test_recorders_do_not_count_towards_the_limit(house: House):

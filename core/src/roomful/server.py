@@ -128,7 +128,12 @@ class RoomServer:
             settings.limits.max_rooms,
         )
         self._door = Door(
-            self.rooms, self.factories, self.clock, self._check_join, settings.room.auto_create
+            self.rooms,
+            self.factories,
+            self.clock,
+            self._check_join,
+            auto_create=settings.room.auto_create,
+            max_participants=settings.limits.max_participants,
         )
 
     def _tell_plugins(self, record: EventRecord) -> None:

@@ -19,9 +19,9 @@ from roomful.api.wire import (
 )
 from roomful.auth.check import check_attribute
 from roomful.auth.grants import Grants
+from roomful.bounds import ATTRIBUTES_BYTES, METADATA_BYTES
 from roomful.errors import InvalidArgument, NotFound, Unimplemented
 from roomful.model.enums import DisconnectReason
-from roomful.room.door import MAX_ATTRIBUTES, MAX_METADATA
 from roomful.room.session import RoomSession
 
 if TYPE_CHECKING:
@@ -99,8 +99,8 @@ class RoomService:
 
     async def create(self, request: room.CreateRoomRequest, grants: Grants) -> models.Room:
         """Make a room; one that exists is returned as it is."""
-        if len(request.metadata.encode()) > MAX_METADATA:
-            raise InvalidArgument(f"metadata exceeds limits of {MAX_METADATA} bytes")
+        if len(request.metadata.encode()) > METADATA_BYTES:
+            raise InvalidArgument(f"metadata exceeds limits of {METADATA_BYTES} bytes")
         defaults = self._server.rooms.defaults
         asked = options_from_wire(request)
         options = replace(
@@ -136,8 +136,8 @@ class RoomService:
         self, request: room.UpdateRoomMetadataRequest, grants: Grants
     ) -> models.Room:
         """Change a room's metadata; everybody in it is told."""
-        if len(request.metadata.encode()) > MAX_METADATA:
-            raise InvalidArgument(f"metadata exceeds limits of {MAX_METADATA} bytes")
+        if len(request.metadata.encode()) > METADATA_BYTES:
+            raise InvalidArgument(f"metadata exceeds limits of {METADATA_BYTES} bytes")
         return room_to_wire(self._session(request.room).set_metadata(request.metadata), self._codecs)
 
     # --- participants ------------------------------------------------------------------------
@@ -187,10 +187,10 @@ class RoomService:
         for name in request.attributes:
             check_attribute(participant.kind, name, from_token=True)
         attributes = {**participant.attributes, **request.attributes}
-        if len(request.metadata.encode()) > MAX_METADATA:
-            raise InvalidArgument(f"metadata exceeds limits of {MAX_METADATA} bytes")
-        if sum(len(k.encode()) + len(v.encode()) for k, v in attributes.items()) > MAX_ATTRIBUTES:
-            raise InvalidArgument(f"attributes exceed limits of {MAX_ATTRIBUTES} bytes")
+        if len(request.metadata.encode()) > METADATA_BYTES:
+            raise InvalidArgument(f"metadata exceeds limits of {METADATA_BYTES} bytes")
+        if sum(len(k.encode()) + len(v.encode()) for k, v in attributes.items()) > ATTRIBUTES_BYTES:
+            raise InvalidArgument(f"attributes exceed limits of {ATTRIBUTES_BYTES} bytes")
         permission = None
         if request.HasField("permission"):
             permission = permission_from_wire(request.permission)

@@ -15,7 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from roomful.errors import AlreadyExists, FailedPrecondition, NotFound, PermissionDenied
+from roomful.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    NotFound,
+    PermissionDenied,
+    ResourceExhausted,
+)
 from roomful.model.enums import DisconnectReason, ParticipantState
 from roomful.model.events import (
     Event,
@@ -42,6 +48,9 @@ from roomful.model.participant import Participant
 from roomful.model.permission import Permission
 from roomful.model.subscription import Subscription, TrackSettings
 from roomful.model.track import Publication, TrackInfo
+
+MAX_WANTED = 4096
+"""tracks that one participant may have said something about, those not yet there included"""
 
 
 class Room:
@@ -244,6 +253,8 @@ class Room:
         """Note an explicit wish; tracks not yet there are subscribed to when they come."""
         participant = self.participant(identity)
         for sid in track_sids:
+            if len(participant.wanted) >= MAX_WANTED and sid not in participant.wanted:
+                raise ResourceExhausted(f"wishes about more than {MAX_WANTED} tracks")
             participant.wanted[sid] = wanted
         return self._settle(subscribers=(participant,))
 

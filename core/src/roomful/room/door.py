@@ -9,8 +9,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from roomful.bounds import ATTRIBUTES_BYTES, IDENTITY_BYTES, METADATA_BYTES
 from roomful.clock import Clock
-from roomful.errors import InvalidArgument, NotFound, PermissionDenied, Unauthenticated
+from roomful.errors import (
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    ResourceExhausted,
+    Unauthenticated,
+)
 from roomful.ids import PARTICIPANT, new_sid
 from roomful.model.enums import DisconnectReason, ParticipantKind
 from roomful.model.participant import Participant
@@ -18,10 +25,6 @@ from roomful.room.connection import Connection
 from roomful.room.factories import Factories, JoinRequest
 from roomful.room.manager import RoomManager, check_room_name
 from roomful.room.session import RoomSession
-
-MAX_IDENTITY = 256
-MAX_METADATA = 512 << 10
-MAX_ATTRIBUTES = 64 << 10
 
 CheckJoin = Callable[[JoinRequest], Awaitable[None]]
 """Raises `PermissionDenied` when a plugin denies."""
@@ -36,13 +39,17 @@ class Door:
         factories: Factories,
         clock: Clock,
         check_join: CheckJoin,
+        *,
         auto_create: bool,
+        max_participants: int = 0,
     ) -> None:
+        """`max_participants`: on this server, dependent ones not counted; 0 means no limit."""
         self._rooms = rooms
         self._factories = factories
         self._clock = clock
         self._check_join = check_join
         self._auto_create = auto_create
+        self._max_participants = max_participants
 
     async def check(self, request: JoinRequest) -> None:
         """Raise what `join` would refuse with, as far as it can be known before; enters nobody."""
@@ -58,7 +65,17 @@ class Door:
             self._auto_create or grants.room_create
         ):
             raise NotFound("requested room does not exist")
+        if self._full() and not request.grants.internal_grant:
+            raise ResourceExhausted(
+                f"[limits] max_participants is {self._max_participants} and all are here"
+            )
         await self._check_join(request)
+
+    def _full(self) -> bool:
+        if not self._max_participants:
+            return False
+        here = sum(session.counted for session in self._rooms.sessions())
+        return here >= self._max_participants
 
     async def join(self, request: JoinRequest) -> Connection:
         """Let a participant in and return its connection. Raises `RequestError`s."""
@@ -122,18 +139,18 @@ def check_participant(request: JoinRequest) -> None:
     """Check identity, metadata and attributes against their bounds and owners."""
     if not request.identity:
         raise InvalidArgument("identity cannot be empty")
-    if len(request.identity.encode()) > MAX_IDENTITY:
-        raise InvalidArgument(f"identity length exceeds limits of {MAX_IDENTITY} bytes")
+    if len(request.identity.encode()) > IDENTITY_BYTES:
+        raise InvalidArgument(f"identity length exceeds limits of {IDENTITY_BYTES} bytes")
     if any(ord(char) < 32 or ord(char) == 127 for char in request.identity):
         raise InvalidArgument("identity holds control characters")
     own = request.metadata or request.attributes
     if own and not request.grants.can_update_own_metadata and not request.grants.internal_grant:
         raise Unauthenticated("permissions denied: the token does not grant canUpdateOwnMetadata")
-    if len(request.metadata.encode()) > MAX_METADATA:
-        raise InvalidArgument(f"metadata exceeds limits of {MAX_METADATA} bytes")
+    if len(request.metadata.encode()) > METADATA_BYTES:
+        raise InvalidArgument(f"metadata exceeds limits of {METADATA_BYTES} bytes")
     attributes = {**request.grants.attributes, **request.attributes}
-    if sum(len(k.encode()) + len(v.encode()) for k, v in attributes.items()) > MAX_ATTRIBUTES:
-        raise InvalidArgument(f"attributes exceed limits of {MAX_ATTRIBUTES} bytes")
+    if sum(len(k.encode()) + len(v.encode()) for k, v in attributes.items()) > ATTRIBUTES_BYTES:
+        raise InvalidArgument(f"attributes exceed limits of {ATTRIBUTES_BYTES} bytes")
     check_attribute_names(request)
 
 

@@ -81,6 +81,11 @@ class RoomSession:
     def info(self) -> RoomInfo:
         return self.room.info
 
+    @property
+    def counted(self) -> int:
+        """Participants that count towards limits: all but recorders and agents."""
+        return sum(1 for p in self.room.participants.values() if not p.is_dependent)
+
     def participant(self, identity: str) -> Participant:
         """Raises `NotFound`."""
         return self.room.participant(identity)
@@ -90,7 +95,7 @@ class RoomSession:
     def enter(self, participant: Participant) -> None:
         """Put a participant in; called by the door only (`roomful.room.door`)."""
         limit = self.room.options.max_participants
-        if limit and not participant.is_dependent and self._counted() >= limit:
+        if limit and not participant.is_dependent and self.counted >= limit:
             raise ResourceExhausted(f"room {self.name!r} is full: max_participants is {limit}")
         self._hand_out(self.room.add(participant))
         sid, identity = participant.sid, participant.identity
@@ -300,9 +305,6 @@ class RoomSession:
             self._told = info
             for identity in list(self.connections):
                 self._deliver(identity, RoomChanged(info))
-
-    def _counted(self) -> int:
-        return sum(1 for p in self.room.participants.values() if not p.is_dependent)
 
     def _stop_join_timer(self, sid: str) -> None:
         if timer := self._join_timers.pop(sid, None):

@@ -14,10 +14,10 @@ from typing import Any
 from livekit.protocol import models, rtc
 
 from roomful.api.wire import layer_from_wire, word_from_wire
+from roomful.bounds import ATTRIBUTES_BYTES, METADATA_BYTES
 from roomful.errors import InvalidArgument, NotFound, RemoteProtocolError, RequestError
 from roomful.model.enums import DisconnectReason, ParticipantKind, VideoQuality
 from roomful.model.subscription import TrackSettings
-from roomful.room.door import MAX_ATTRIBUTES, MAX_METADATA
 from roomful_webrtc.connection import WebRtcConnection
 
 log = logging.getLogger(__name__)
@@ -158,8 +158,8 @@ def _metadata_refusal(
     attributes = {**participant.attributes, **message.attributes}
     if (
         len(message.name.encode()) > MAX_NAME
-        or len(message.metadata.encode()) > MAX_METADATA
-        or sum(len(k.encode()) + len(v.encode()) for k, v in attributes.items()) > MAX_ATTRIBUTES
+        or len(message.metadata.encode()) > METADATA_BYTES
+        or sum(len(k.encode()) + len(v.encode()) for k, v in attributes.items()) > ATTRIBUTES_BYTES
     ):
         return _Reason.LIMIT_EXCEEDED, "name, metadata or attributes are too large"
     if not connection.may_update():
