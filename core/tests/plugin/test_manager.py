@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from roomful.errors import ConfigError, NotFound, PluginError, Unavailable
-from roomful.plugin import Denied, Plugin, check, choose, hookimpl, notify, offer
+from roomful.plugin import Denied, Offer, Plugin, check, choose, hookimpl, notify, offer
 from roomful.plugin.manager import PluginManager
 from roomful.plugin.registry import PluginState
 
@@ -417,7 +417,7 @@ async def test_failing_startup_is_skipped_where_settings_say_so(manage: Manage) 
 async def test_configuration_error_in_startup_keeps_its_own_words(manage: Manage) -> None:
     manager = manage(skip_broken=True, acme=raiser("startup", ConfigError("port 1 is taken")))
 
-    with pytest.raises(ConfigError, match="^port 1 is taken$"):
+    with pytest.raises(ConfigError, match=r"^port 1 is taken$"):
         await manager.startup(SERVER)
 
 
@@ -475,7 +475,7 @@ async def test_failing_check_refuses(manage: Manage) -> None:
 
 
 async def test_failing_preparation_refuses_as_unavailable(manage: Manage) -> None:
-    with pytest.raises(Unavailable, match="^acme could not prepare it$"):
+    with pytest.raises(Unavailable, match=r"^acme could not prepare it$"):
         await manage(acme=raiser("prepare_room")).prepare_room(SERVER, "r", SERVER)
 
 
@@ -513,6 +513,42 @@ async def test_tryfirst_is_asked_first(manage: Manage) -> None:
             return "eager"
 
     assert await manage(a=Good(), z=Eager()).find_api_secret("k") == "eager"
+
+
+# --- health --------------------------------------------------------------------------------------
+
+
+class Check:
+    """A health check with a scripted answer."""
+
+    name = "disk"
+
+    def __init__(self, answer: str | Exception | None) -> None:
+        self.answer = answer
+
+    async def check(self) -> str | None:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, []),
+        ("full", ["acme/disk: full"]),
+        (OSError("/secret/path"), ["acme/disk: the check failed: OSError"]),
+    ],
+)
+async def test_health_checks_are_asked_one_by_one(
+    manage: Manage, answer: Any, said: list[str]
+) -> None:
+    checks: list[Offer[Any]] = [
+        Offer("acme", "dist-acme 1.0", Check(answer)),
+        Offer("other", "other 1.0", Check(None)),
+    ]
+
+    assert await manage().unwell(checks) == said
 
 
 # --- notify --------------------------------------------------------------------------------------
