@@ -173,6 +173,7 @@ class UpStats:
 
     packets: int
     bytes: int
+    """of whole datagrams"""
     lost: int
     """expected minus received, may be negative with duplicates (RFC 3550 6.4.1)"""
     highest_seq: int
@@ -190,6 +191,7 @@ class DownStats:
 
     packets: int
     bytes: int
+    """of payload, as sender reports count it"""
     resent: int
     dropped: int
     last_seq: int
@@ -229,7 +231,10 @@ class Engine(Protocol):
         ...
 
     def take(self, max_items: int = 512) -> tuple[list[Datagram], list[EngineEvent]]:
-        """Return what Python must handle. In PyEngine this call also moves the packets."""
+        """Return what Python must handle. In PyEngine this call also moves the packets.
+
+        What lies ready because of another call makes the descriptor readable too.
+        """
         ...
 
     def next_turn(self) -> float | None:
@@ -348,7 +353,10 @@ class Engine(Protocol):
     def set_down(
         self, down: int, enabled: bool, max_spatial: int = 255, max_temporal: int = 255
     ) -> None:
-        """Pause, resume and cap; takes effect at the next legal packet."""
+        """Pause, resume and cap; takes effect at the next legal packet.
+
+        A cap counts for codecs that the engine names in `features`; of others all layers flow.
+        """
         ...
 
     def switch(
