@@ -45,20 +45,23 @@ class Witness:
     def _note(self, packet: rtc.DataPacket) -> None:
         self.arrivals.append(asyncio.get_running_loop().time())
 
-    def gaps(self) -> list[float]:
-        """Return the times between arrivals, the longest first."""
-        pairs = itertools.pairwise(self.arrivals)
-        return sorted((later - earlier for earlier, later in pairs), reverse=True)
+
+def gaps(times: list[float]) -> list[float]:
+    """Return the times between, the longest first."""
+    return sorted((b - a for a, b in itertools.pairwise(times)), reverse=True)
 
 
-async def talk(room: rtc.Room, seconds: float) -> None:
-    """Send an unreliable packet every 20 ms."""
+async def talk(room: rtc.Room, seconds: float) -> list[float]:
+    """Send an unreliable packet every 20 ms; return when each was sent."""
     loop = asyncio.get_running_loop()
+    sent: list[float] = []
     due, end = loop.time(), loop.time() + seconds
     while due < end:
         await room.local_participant.publish_data(b"tick", reliable=False)
+        sent.append(loop.time())
         due += EVERY_S
         await asyncio.sleep(max(0.0, due - loop.time()))
+    return sent
 
 
 def records(log: Path) -> list[dict[str, Any]]:
@@ -81,16 +84,18 @@ async def test_hostile_plugins_are_named_and_disturb_no_room(
             talking = asyncio.create_task(talk(alice.room, WATCHED_S))
             await until(lambda: len(witness.arrivals) > 50, what="bob hears alice")
             async with guest(server, "blocker", "elsewhere"):
-                await until(lambda: witness.gaps()[0] > 1.5, what="the block is over")
-            await talking
+                await until(lambda: gaps(witness.arrivals)[0] > 1.5, what="the block is over")
+            sent = gaps(await talking)
             with pytest.raises(rtc.ConnectError):
                 async with guest(server, "unlucky", "elsewhere"):
                     pass
             metrics = await asyncio.to_thread(read, server.http_url + "/metrics")
-            gaps = witness.gaps()
+            seen = gaps(witness.arrivals)
 
-    assert gaps[0] > 1.5, "the block itself shows at the witness"
-    assert gaps[1 + len(gaps) // 100] < LONGEST_GAP_S, gaps[:10]
+    assert seen[0] > 1.5, "the block itself shows at the witness"
+    # what this machine adds shows in the sender's own gaps, and comes once more at the receiver
+    noise = 2 * (sent[len(sent) // 100] - EVERY_S)
+    assert seen[1 + len(seen) // 100] < LONGEST_GAP_S + noise, (seen[:10], sent[:10])
 
     said = records(tmp_path / "server.log")
     failed = {(r["plugin"], r["hook"]) for r in said if r["message"] == "plugin failed"}

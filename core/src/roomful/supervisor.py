@@ -1,9 +1,9 @@
 """Runs the services that plugins offer: starts them, waits until they listen, runs them again.
 
-    starting --ready()--> running --error--> pausing (0.5, 1, 2 … 30 s) --> running
-        |                    |
-        error or too late    returned, or cancelled by `stop`: done
-        = the start fails, or the plugin is taken out (`plugins.on_error`)
+starting --ready()--> running --error--> pausing (0.5, 1, 2 … 30 s) --> running
+    |                    |
+    error or too late    returned, or cancelled by `stop`: done
+    = the start fails, or the plugin is taken out (`plugins.on_error`)
 """
 
 from __future__ import annotations
@@ -73,8 +73,12 @@ class _Supervised:
         self._task: asyncio.Task[None] | None = None
         self._where = f"service {offer.value.name!r}"
 
+    @property
+    def plugin(self) -> str:
+        return self._offer.plugin
+
     def start(self) -> None:
-        name = f"{self._offer.plugin}/{self._offer.value.name}"
+        name = f"{self.plugin}/{self._offer.value.name}"
         self._task = asyncio.create_task(self._run(), name=name)
 
     async def ready(self, limit_s: float) -> None:
@@ -107,14 +111,14 @@ class _Supervised:
 
     async def _run(self) -> None:
         pause_s = self._pause_s
-        with on_behalf_of(self._offer.plugin, self._where):
+        with on_behalf_of(self.plugin, self._where):
             while True:
                 try:
                     await self._offer.value.run(self._is_ready.set)
                 except Exception:
                     if not self._is_ready.is_set():
                         raise
-                    self._plugins.counters.failures[self._offer.plugin, self._where] += 1
+                    self._plugins.counters.failures[self.plugin, self._where] += 1
                     log.exception("service failed", extra={**self._fields(), "pause_s": pause_s})
                 else:
                     return
@@ -123,15 +127,15 @@ class _Supervised:
 
     def _error(self, problem: str) -> PluginError:
         return PluginError(
-            self._offer.plugin,
+            self.plugin,
             self._offer.distribution,
             f"{self._where} {problem}",
-            f"mend it, or add {self._offer.plugin!r} to plugins.disabled",
+            f"mend it, or add {self.plugin!r} to plugins.disabled",
         )
 
     def _fields(self) -> dict[str, object]:
         return {
-            "plugin": self._offer.plugin,
+            "plugin": self.plugin,
             "distribution": self._offer.distribution,
             "service": self._offer.value.name,
         }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from roomful.plugin import Plugin
+from roomful.plugin import Plugin, hookimpl
 from roomful.plugin.manager import PluginManager
 from roomful.plugin.stalls import BEAT_S, StallWatch
 
@@ -58,6 +58,34 @@ async def test_block_is_reported_with_plugin_length_and_stack(
     assert "let_go.wait(10)" in vars(record)["stack"]
     assert manager.counters.stalls == {"acme": 1}
     assert manager.counters.stalled_s["acme"] > 0.1
+
+
+class BlockingEvent(Blocking):
+    """Blocks in a hook."""
+
+    def __init__(self, let_go: threading.Event) -> None:
+        super().__init__()
+        self.let_go = let_go
+
+    @hookimpl
+    def find_api_secret(self) -> None:
+        self.block(self.let_go)
+
+
+async def test_plugins_of_one_package_are_told_apart_by_the_hook_that_was_called(
+    manage: Manage,
+) -> None:
+    let_go = threading.Event()
+    manager = manage(one=Blocking(), two=BlockingEvent(let_go), three=Blocking())
+    (hook,) = manager.implementations("find_api_secret")
+
+    def block(released: threading.Event) -> None:
+        threading.Thread(target=lambda: released.wait(10) and let_go.set()).start()
+        hook.call({})
+
+    await block_until_noticed(manager, block)
+
+    assert manager.counters.stalls == {"two": 1}
 
 
 async def test_block_of_no_plugin_is_the_cores(manage: Manage) -> None:

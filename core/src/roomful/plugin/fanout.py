@@ -73,15 +73,19 @@ class _Listener:
         self._task: asyncio.Task[None] | None = None
         self._dropping = False
 
+    @property
+    def plugin(self) -> str:
+        return self._implementation.plugin
+
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=f"events:{self._implementation.plugin}")
+        self._task = asyncio.create_task(self._run(), name=f"events:{self.plugin}")
 
     def put(self, event: LifeCycleEvent) -> None:
         try:
             self._queue.put_nowait(event)
             self._dropping = False
         except asyncio.QueueFull:
-            self._counters.dropped[self._implementation.plugin] += 1
+            self._counters.dropped[self.plugin] += 1
             if not self._dropping:
                 log.warning("plugin too slow for events, dropping", extra=self._fields())
             self._dropping = True
@@ -93,7 +97,7 @@ class _Listener:
         if self._task is None:
             return
         if self._queue.qsize():
-            self._counters.dropped[self._implementation.plugin] += self._queue.qsize()
+            self._counters.dropped[self.plugin] += self._queue.qsize()
             log.warning("plugin did not take its last events", extra=self._fields())
         self._task.cancel()
         await asyncio.wait([self._task], timeout=self._event_limit_s)
@@ -104,8 +108,7 @@ class _Listener:
             try:
                 await self._tell(event)
             except Exception:
-                plugin = self._implementation.plugin
-                self._counters.failures[plugin, self._implementation.hook] += 1
+                self._counters.failures[self.plugin, self._implementation.hook] += 1
                 log.exception("plugin failed", extra=self._fields())
             finally:
                 self._queue.task_done()
@@ -113,13 +116,13 @@ class _Listener:
     async def _tell(self, event: LifeCycleEvent) -> None:
         answer = self._implementation.call({"event": event})
         if inspect.isawaitable(answer):
-            with on_behalf_of(self._implementation.plugin, self._implementation.hook):
+            with on_behalf_of(self.plugin, self._implementation.hook):
                 async with asyncio.timeout(self._event_limit_s):
                     await answer
 
     def _fields(self) -> dict[str, object]:
         return {
-            "plugin": self._implementation.plugin,
+            "plugin": self.plugin,
             "distribution": self._implementation.record.label,
             "hook": self._implementation.hook,
             "waiting": self._queue.qsize(),

@@ -12,6 +12,8 @@ import logging
 import sys
 import threading
 import traceback
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Self
@@ -88,13 +90,7 @@ class StallWatch:
     def _where(self) -> Stall:
         # CPython's only way to another thread's stack, made for this
         frame = sys._current_frames().get(self._watched)  # pyright: ignore[reportPrivateUsage]
-        packages = packages_of(self._registry)
-        plugin, inner = CORE, frame
-        while inner is not None:
-            if found := packages.get(_package(inner)):
-                plugin = found
-                break
-            inner = inner.f_back
+        plugin = _blamed(frame, _packages_of(self._registry))
         stack = "".join(traceback.format_stack(frame)[-_FRAMES_SHOWN:]) if frame else ""
         return Stall(plugin, stack)
 
@@ -115,13 +111,37 @@ class StallWatch:
         }
 
 
-def packages_of(registry: PluginRegistry) -> dict[str, str]:
-    """Return top-level import package → plugin."""
-    return {
-        type(record.plugin).__module__.partition(".")[0]: record.name
-        for record in registry.active()
-        if record.plugin is not None
-    }
+def _packages_of(registry: PluginRegistry) -> dict[str, set[str]]:
+    """Return top-level import package → its plugins."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for record in registry.active():
+        found[type(record.plugin).__module__.partition(".")[0]].add(record.name)
+    return found
+
+
+def _blamed(frame: FrameType | None, packages: Mapping[str, set[str]]) -> str:
+    """Return the plugin whose code is innermost on the stack.
+
+    Where one package holds several plugins, the core's frame further out that called one of them
+    tells which it is.
+    """
+    suspects: set[str] = set()
+    while frame is not None:
+        suspects = suspects or packages.get(_package(frame), set())
+        if len(suspects) == 1:
+            break
+        if suspects and (caller := _called_by(frame)) in suspects:
+            return str(caller)
+        frame = frame.f_back
+    return " or ".join(sorted(suspects)) or CORE
+
+
+def _called_by(frame: FrameType) -> object:
+    """Return the plugin that a frame of the core is about to call, by the name it keeps it under."""
+    if _package(frame) != "roomful":
+        return None
+    held = (frame.f_locals.get(name) for name in ("implementation", "self"))
+    return next((p for h in held if (p := getattr(h, "plugin", None))), None)
 
 
 def _package(frame: FrameType) -> str:
