@@ -39,8 +39,8 @@ def test_the_film_is_seen_after_vp8_at_a_low_bit_rate() -> None:
 
 
 def test_without_frames_it_says_how_many_there_were() -> None:
-    assert Eye().missing() == "picture: 0 frames were decoded"
-    assert look(film(3)).missing() == "picture: 3 frames were decoded"
+    assert Eye().missing() == "0 frames were decoded"
+    assert look(film(3)).missing() == "3 frames were decoded"
 
 
 @pytest.mark.parametrize("brightness", [0, 16])
@@ -49,13 +49,13 @@ def test_black_is_named(brightness: int) -> None:
 
     missing = look([black] * 30).missing()
 
-    assert missing == f"picture: it is black (brightness {brightness} of 255)"
+    assert missing == f"it is black (brightness {brightness} of 255)"
 
 
 def test_a_picture_without_the_marker_is_named() -> None:
     grey = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
 
-    assert look([grey] * 30).missing() == "picture: the marker is not in it"
+    assert look([grey] * 30).missing() == "the marker is not in it"
 
 
 def test_swapped_red_and_blue_are_not_the_marker() -> None:
@@ -66,17 +66,17 @@ def test_a_faded_marker_is_named_with_its_colour() -> None:
     missing = look((picture * 0.7).astype(np.uint8) for picture in film()).missing()
 
     assert missing is not None
-    assert missing.startswith("picture: the marker is rgb(178, 85, 32) instead of rgb(")
+    assert missing.startswith("the marker is rgb(178, 85, 32) instead of rgb(")
 
 
 def test_a_picture_that_stands_still_is_named() -> None:
-    assert look(film(1) * 30).missing() == "picture: the marker does not move"
+    assert look(film(1) * 30).missing() == "the marker does not move"
 
 
 def test_too_few_frames_a_second_are_named() -> None:
     missing = look(film(), per_s=4).missing()
 
-    assert missing == "picture: 4.0 frames/s instead of 15"
+    assert missing == "4.0 frames/s instead of 15"
 
 
 def test_the_marker_is_found_where_it_is_at_any_size() -> None:

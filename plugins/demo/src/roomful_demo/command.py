@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 DEFAULT_PORT = 7880
 
@@ -34,6 +35,10 @@ def add_command(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if sys.stdout.isatty():
+        # What follows takes some seconds; the next line takes the place of this one.
+        sys.stdout.write("starting …\r")
+        sys.stdout.flush()
     from roomful_demo.show import run
 
     return run(once=arguments.once, port=arguments.port)

@@ -120,15 +120,15 @@ class Ear:
     def missing(self) -> str | None:
         """Say what is not as it was played; None when all is well."""
         if not self.samples:
-            return "sound: nothing was decoded"
+            return "nothing was decoded"
         if self._loudest_dbfs < SILENCE_DBFS:
-            return f"sound: the track is silent ({self._loudest_dbfs:.0f} dBFS)"
+            return f"the track is silent ({self._loudest_dbfs:.0f} dBFS)"
         if steps_of_tune(self.notes) < NOTES_NEEDED:
             heard = " ".join(note.name for note in list(self.notes)[-8:])
             tone = f"{self.newest.hertz:.0f} Hz" if self.newest else "nothing"
-            return f"sound: the melody was not heard (notes: {heard or 'none'}; now {tone})"
+            return f"the melody was not heard (notes: {heard or 'none'}; now {tone})"
         if abs(self.level_dbfs - LEVEL_DBFS) > LEVEL_TOLERANCE_DB:
-            return f"sound: {self.level_dbfs:.0f} dBFS instead of {LEVEL_DBFS:.0f}"
+            return f"{self.level_dbfs:.0f} dBFS instead of {LEVEL_DBFS:.0f}"
         return None
 
     def _hear(self, tone: Tone) -> None:

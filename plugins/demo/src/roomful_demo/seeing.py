@@ -100,16 +100,16 @@ class Eye:
     def missing(self) -> str | None:
         """Say what is not as it was shown; None when all is well."""
         if self.frames < FRAMES_NEEDED:
-            return f"picture: {self.frames} frames were decoded"
+            return f"{self.frames} frames were decoded"
         marker = self.newest
         if marker is None:
             if self.brightness <= BLACK:
-                return f"picture: it is black (brightness {self.brightness:.0f} of 255)"
-            return "picture: the marker is not in it"
+                return f"it is black (brightness {self.brightness:.0f} of 255)"
+            return "the marker is not in it"
         if distance(marker.colour) > COLOUR_TOLERANCE:
-            return f"picture: the marker is rgb{marker.colour} instead of rgb{MARKER}"
+            return f"the marker is rgb{marker.colour} instead of rgb{MARKER}"
         if self.travel < TRAVEL_NEEDED:
-            return "picture: the marker does not move"
+            return "the marker does not move"
         if self.frames_per_s < FRAMES_PER_S / 2:
-            return f"picture: {self.frames_per_s:.1f} frames/s instead of {FRAMES_PER_S}"
+            return f"{self.frames_per_s:.1f} frames/s instead of {FRAMES_PER_S}"
         return None

@@ -77,7 +77,7 @@ async def _run(settings: Settings, console: Console, *, once: bool) -> int:
             stage = Stage(server.url, ROOM, DEV_KEY, DEV_SECRET)
             console.print(Text(f"roomful ready at {server.url}"))
             if once:
-                return await run_until(stop, _once(stage, scenes, console), INTERRUPTED)
+                return await run_until(stop, check_all(stage, scenes, console), INTERRUPTED)
             return await run_until(stop, _live(server, stage, scenes, console), 0)
 
 
@@ -89,7 +89,7 @@ def scenes_of(server: RoomServer) -> list[Scene[Any]]:
     return [offer.value for offer in sorted(offers, key=lambda offer: offer.plugin != "demo")]
 
 
-async def _once(stage: Stage, scenes: Sequence[Scene[Any]], console: Console) -> int:
+async def check_all(stage: Stage, scenes: Sequence[Scene[Any]], console: Console) -> int:
     """Check every scene, one after another; 1 when something is missing in one of them."""
     loop = asyncio.get_running_loop()
     began = loop.time()
