@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import os
+from collections import Counter
 
 import pytest
 from aiortc import RTCCertificate
@@ -131,19 +132,20 @@ def test_cut_record_is_not_lost():
 
 
 async def test_wire_drops_the_oldest_datagrams_beyond_its_limit():
-    wire = Wire(lambda data: None)
+    drops = Counter()
+    wire = Wire(lambda data: None, drops)
     for number in range(20):
         wire.feed(bytes([number]))
 
     got = [await wire._recv() for _ in range(8)]
 
     assert got == [bytes([number]) for number in range(12, 20)]
-    assert wire.dropped == 12
+    assert drops == {"dtls_queue": 12}
 
 
 async def test_closed_wire_ends_its_reader_and_sends_nothing():
     sent = []
-    wire = Wire(sent.append)
+    wire = Wire(sent.append, Counter())
     reader = asyncio.create_task(wire._recv())
     await asyncio.sleep(0)
 

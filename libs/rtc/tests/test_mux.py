@@ -129,7 +129,7 @@ async def test_2000_random_datagrams_let_nothing_escape(rtc_bench):
     transport, observer, client = await rtc_bench.connect(sctp=False)
     loop, escaped = asyncio.get_running_loop(), []
     loop.set_exception_handler(lambda _, context: escaped.append(context))
-    rng, slowest = random.Random(77), 0.0
+    rng, spent = random.Random(77), []
     sources = [client.raw.addr, ("127.0.0.1", 9), ("tcp:127.0.0.1", 9)]
     for _ in range(2000):
         data = rng.randbytes(rng.choice((1, 2, 12, 20, 28, 100, 548, 1400)))
@@ -139,11 +139,11 @@ async def test_2000_random_datagrams_let_nothing_escape(rtc_bench):
         began = time.thread_time()
         rtc_bench.mux.receive(rng.choice(sources), data)
         rtc_bench.mux._read()
-        slowest = max(slowest, time.thread_time() - began)
+        spent.append(time.thread_time() - began)
     loop.set_exception_handler(None)
 
     assert escaped == []
-    assert slowest < 0.02
+    assert sorted(spent)[-3] < 0.005
     assert transport.state == "connected"
     assert observer.of("failed") == []
 

@@ -33,6 +33,8 @@ from roomful_rtc.wire import DATAGRAM_BYTES, WAITING, Wire, datagrams
 SILENT_S = 1.0
 HANDSHAKE_S = 10.0
 HANDSHAKE_BYTES = 64 * 1024
+DATAGRAMS_PER_TURN = 16
+"""of one peer, before others get theirs"""
 
 _EXPORTER = b"EXTRACTOR-dtls_srtp"
 _PROFILES = {
@@ -62,7 +64,7 @@ class PeerDtls(RTCDtlsTransport):
         self._wire, self._gate, self._clock = wire, gate, clock
         self._has_place = False
         self._heard_at = self._deadline = float("inf")
-        self._bytes_in = 0
+        self._bytes_in = self._handled = 0
         self._why = "handshake refused"
 
     @property
@@ -198,6 +200,9 @@ class PeerDtls(RTCDtlsTransport):
             if self._data_receiver is not None:
                 await self._data_receiver._handle_data(data)  # pyright: ignore[reportPrivateUsage]
         await self._write_ssl()
+        self._handled += 1
+        if self._handled % DATAGRAMS_PER_TURN == 0:
+            await asyncio.sleep(0)
         await self._wire.wait()
         self._session.bio_write(self._wire.take())
 

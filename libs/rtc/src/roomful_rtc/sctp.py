@@ -84,8 +84,14 @@ class GuardedSctpTransport(RTCSctpTransport):
     """
 
     def __init__(
-        self, dtls: PeerDtls, observer: ChannelObserver, clock: Clock, labels: frozenset[str]
+        self,
+        dtls: PeerDtls,
+        observer: ChannelObserver,
+        clock: Clock,
+        labels: frozenset[str],
+        drops: Counter[str],
     ) -> None:
+        """`labels`: of channels the peer may open; `drops`: what is dropped is counted there."""
         super().__init__(dtls, PORT)
         self._observer, self._clock, self._labels = observer, clock, labels
         self._advertised_rwnd = REASSEMBLY_BYTES
@@ -98,7 +104,7 @@ class GuardedSctpTransport(RTCSctpTransport):
         self._stale: dict[int, tuple[DataChunk, float]] = {}
         """stream → the first chunk in reassembly and since when it has been that"""
         self._queue = SendQueue()
-        self.drops: Counter[str] = Counter()
+        self.drops = drops
 
     # -- life --------------------------------------------------------------------------------
 

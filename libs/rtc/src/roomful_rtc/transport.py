@@ -114,9 +114,9 @@ class Transport:
         self.agent = IceLiteAgent(mux.addresses)
         self.bucket = TokenBucket(CHECKS_PER_S, CHECKS_BURST)
         self._rtcp_bucket = TokenBucket(RTCP_PER_S, RTCP_BURST)
-        self._wire = Wire(self._write)
+        self._wire = Wire(self._write, mux.drops)
         self._dtls = PeerDtls(self._wire, mux.certificate, mux.handshakes, mux.clock)
-        self._sctp = GuardedSctpTransport(self._dtls, self, mux.clock, labels)
+        self._sctp = GuardedSctpTransport(self._dtls, self, mux.clock, labels, mux.drops)
         self._state = "new"
         self._engine_peer = 0
         self._stream: Address | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 WAITING_BEFORE_KEYS, WAITING = 8, 64
@@ -22,14 +22,13 @@ class Wire:
     role = "controlled"
     state = "completed"
 
-    def __init__(self, write: Callable[[bytes], object]) -> None:
-        self._write = write
+    def __init__(self, write: Callable[[bytes], object], drops: Counter[str]) -> None:
+        self._write, self._drops = write, drops
         self._waiting: deque[bytes] = deque()
         """bounded by `limit`"""
         self._ready: asyncio.Future[None] | None = None
         self._closed = False
         self.limit = WAITING_BEFORE_KEYS
-        self.dropped = 0
 
     def feed(self, datagram: bytes) -> None:
         """Take a datagram of the peer in."""
@@ -37,7 +36,7 @@ class Wire:
             return
         while len(self._waiting) >= self.limit:
             self._waiting.popleft()
-            self.dropped += 1
+            self._drops["dtls_queue"] += 1
         self._waiting.append(datagram)
         self._wake()
 
