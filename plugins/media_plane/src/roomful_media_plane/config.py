@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from roomful.settings import Settings
 from roomful_rtc.ice_servers import DEFAULT_TTL_S, IceServerSpec
 from roomful_rtc.plane import PlaneConfig
+
+if TYPE_CHECKING:
+    from roomful.settings import Settings
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 MAX_URLS, MAX_SERVERS = 8, 8
