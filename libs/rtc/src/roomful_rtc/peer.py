@@ -81,6 +81,8 @@ class WirePeer:
         self.observer = observer
         self.engine_peer = 0
         """the engine's handle, 0 until packets may flow and after the end"""
+        self.phase = board.new_phase()
+        """the beat in which `each_second` is called"""
         self._transport: Transport | None = None
         self._connected = self._over = False
         self._ssrcs: set[int] = set()
@@ -375,7 +377,7 @@ class WirePeer:
             if counters is not None:
                 packets = sink.each_second(counters, now)
                 sent += packets
-                lost += packets * sink.stats.fraction_lost
+                lost += packets * sink.fraction_lost
         loss_down = lost / sent if sent else 0.0
         self._downlink.loss(loss_down)
         self.allocate()

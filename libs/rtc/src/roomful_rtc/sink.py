@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from roomful.errors import ResourceExhausted
@@ -87,7 +87,10 @@ class WireSink:
         """ups: the one the engine forwards, and the one it shall forward"""
         self._applied: tuple[bool, int, int] | None = None
         self._trip = RoundTrip()
-        self._stats = SinkStats()
+        self._counters: DownStats | None = None
+        self.fraction_lost = 0.0
+        """by the last receiver report, 0 to 1"""
+        self._jitter_ms = 0.0
         self._owes = True
         """a sender report, as soon as there is something to report"""
         self._retry = self._closed = False
@@ -120,7 +123,16 @@ class WireSink:
     @property
     def stats(self) -> SinkStats:
         """As of the last second."""
-        return self._stats
+        counters = self._counters
+        return SinkStats(
+            packets=counters.packets if counters else 0,
+            bytes=counters.bytes if counters else 0,
+            resent=counters.resent if counters else 0,
+            dropped=counters.dropped if counters else 0,
+            fraction_lost=self.fraction_lost,
+            rtt_ms=None if self.rtt_s is None else self.rtt_s * 1000,
+            jitter_ms=self._jitter_ms,
+        )
 
     @property
     def down(self) -> int:
@@ -236,6 +248,10 @@ class WireSink:
         """A sender report for this row came."""
         if up == self._flowing and self._active:
             self._board.report_soon(self)
+
+    def follows(self, up: int) -> bool:
+        """Whether packets of this row are needed now, or soon."""
+        return self._active and up in (self._flowing, self._target)
 
     def on_switched(self, up: int) -> None:
         """The engine now forwards this row."""
@@ -374,13 +390,8 @@ class WireSink:
         self._trip.reported(block.lsr, block.dlsr, now)
         layer = self._layer_of(self._flowing)
         rate = layer.clock_rate if layer else 90_000
-        rtt_s = self._trip.rtt_s
-        self._stats = replace(
-            self._stats,
-            fraction_lost=block.fraction_lost / 256,
-            rtt_ms=None if rtt_s is None else rtt_s * 1000,
-            jitter_ms=block.jitter * 1000 / rate,
-        )
+        self.fraction_lost = block.fraction_lost / 256
+        self._jitter_ms = block.jitter * 1000 / rate
 
     def on_nack(self, seq16s: tuple[int, ...]) -> None:
         """The subscriber misses packets."""
@@ -395,14 +406,8 @@ class WireSink:
 
     def each_second(self, stats: DownStats, now: float) -> int:
         """Take the counters; return the packets sent since the last call."""
-        sent = stats.packets - self._stats.packets
-        self._stats = replace(
-            self._stats,
-            packets=stats.packets,
-            bytes=stats.bytes,
-            resent=stats.resent,
-            dropped=stats.dropped,
-        )
+        sent = stats.packets - (self._counters.packets if self._counters else 0)
+        self._counters = stats
         if self._owes:
             self.send_report(stats, now)
         if self._retry or not self._target:

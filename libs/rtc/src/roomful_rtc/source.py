@@ -52,6 +52,10 @@ class SourceListener(Protocol):
         """A sender report for this row came: `Layer.clock` is new."""
         ...
 
+    def follows(self, up: int) -> bool:
+        """Whether packets of this row are needed now, or soon."""
+        ...
+
 
 class Source(Protocol):
     """What a sink needs of a source; a local source answers to it as well."""
@@ -288,6 +292,10 @@ class WireSource:
             return
         self._tell_sinks()
         self.peer.observer.on_source_changed(self)
+
+    def is_followed(self, up: int) -> bool:
+        """Whether somebody needs the packets of this row."""
+        return any(listener.follows(up) for listener in self._listeners)
 
     def _tell_sinks(self) -> None:
         for listener in tuple(self._listeners):

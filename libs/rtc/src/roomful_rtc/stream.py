@@ -100,8 +100,8 @@ class Stream:
     # --- what the engine tells ------------------------------------------------------------
 
     def gap(self, first: int, count: int, now: float) -> None:
-        """Packets are missing."""
-        if self.source.parameters.nack:
+        """Packets are missing; a layer that nobody gets is not repaired."""
+        if self.source.parameters.nack and self.source.is_followed(self.up):
             self._nacks.gap(first, count, now)
             self._set_timer()
 

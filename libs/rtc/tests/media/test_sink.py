@@ -233,7 +233,7 @@ def test_a_sender_report_is_translated(rig: Rig):
     )
 
     source.peer.on_sender_report(rtcp.SenderReport(7000, 3 * SECOND, 0x200, 1, 1), rig.clock.time)
-    rig.pass_time(0.11)
+    rig.pass_time(0.25)
 
     (report,) = [p for p in sink._peer.transport.sent if isinstance(p, rtcp.SenderReport)]
     assert report == rtcp.SenderReport(sink.parameters.ssrc, 3 * SECOND, 0x100, 5, 600)
@@ -269,13 +269,13 @@ def test_loss_and_round_trip_come_from_the_receivers_report(rig: Rig):
     sink = rig.subscribe(source)
     rig.engine.downs[sink.down] = replace(rig.engine.downs[sink.down], packets=9)
     source.peer.on_sender_report(rtcp.SenderReport(7000, 3 * SECOND, 0, 1, 1), rig.clock.time)
-    rig.pass_time(0.11)
+    rig.pass_time(0.25)
 
     block = rtcp.ReportBlock(sink.parameters.ssrc, 128, 1, 1, 900, 3 << 16, 0)
     sink.on_report_block(block, rig.clock.time + 0.05)
 
     assert sink.stats.fraction_lost == 0.5
-    assert 50 <= sink.stats.rtt_ms < 170
+    assert 49 < sink.stats.rtt_ms < 310
     assert sink.stats.jitter_ms == 10
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from roomful_rtc import rtcp
 from roomful_rtc.engine import Gap, KeyFrame, KeyFrameWanted, Recovered
+from roomful_rtc.selection import Want
 
 from .rig import CAMERA, Rig, plis
 
@@ -16,6 +17,7 @@ def nacks(source) -> list[tuple[int, ...]]:
 
 def test_a_gap_is_asked_for_after_a_moment_and_again_each_round_trip(rig: Rig):
     source = rig.camera("")
+    rig.subscribe(source)
     rig.board.on_event(Gap(rig.up(source), 65_540, 2))
     assert nacks(source) == []
 
@@ -27,6 +29,7 @@ def test_a_gap_is_asked_for_after_a_moment_and_again_each_round_trip(rig: Rig):
 
 def test_what_came_is_not_asked_for(rig: Rig):
     source = rig.camera("")
+    rig.subscribe(source)
     rig.board.on_event(Gap(rig.up(source), 100, 2))
     rig.board.on_event(Recovered(rig.up(source), 100))
 
@@ -37,6 +40,7 @@ def test_what_came_is_not_asked_for(rig: Rig):
 
 def test_a_key_frame_ends_the_asking(rig: Rig):
     source = rig.camera("")
+    rig.subscribe(source)
     rig.board.on_event(Gap(rig.up(source), 100, 2))
     rig.board.on_event(KeyFrame(rig.up(source), 110, 0))
 
@@ -48,6 +52,7 @@ def test_a_key_frame_ends_the_asking(rig: Rig):
 def test_a_publisher_that_does_not_repair_is_not_asked(rig: Rig):
     source = rig.peer().receive("1", replace(CAMERA, nack=False))
     rig.packet(source, 7000)
+    rig.subscribe(source)
     rig.board.on_event(Gap(rig.up(source), 100, 2))
 
     rig.pass_time(1.0)
@@ -55,8 +60,23 @@ def test_a_publisher_that_does_not_repair_is_not_asked(rig: Rig):
     assert nacks(source) == []
 
 
+def test_only_layers_that_somebody_gets_are_repaired(rig: Rig):
+    source = rig.camera("qhf")
+    sink = rig.subscribe(source)
+    for spatial in range(3):
+        rig.board.on_event(Gap(rig.up(source, spatial), 100 + spatial, 1))
+    rig.pass_time(0.02)
+    assert nacks(source) == [(102,)]
+
+    sink.set(Want(enabled=False))
+    rig.board.on_event(Gap(rig.up(source, 2), 200, 1))
+    rig.pass_time(0.02)
+    assert nacks(source) == [(102,)]
+
+
 def test_audio_is_repaired_too(rig: Rig):
     source = rig.voice()
+    rig.subscribe(source)
     rig.board.on_event(Gap(rig.up(source), 100, 1))
     rig.pass_time(0.02)
     assert nacks(source) == [(100,)]

@@ -25,6 +25,7 @@ CODECS = {
     pub.OPUS: Codec("opus", 48_000),
     pub.VP8: Codec("vp8", 90_000),
     pub.RTX: Codec("rtx", 90_000, apt=pub.VP8),
+    pub.VP9: Codec("vp9", 90_000),
 }
 EXTENSIONS = {
     "mid": pub.MID_ID,
@@ -112,7 +113,7 @@ class PlaneBench:
             SendParameters(
                 mid="7",
                 ssrc=peer.new_ssrc(),
-                pts={"vp8": 120} if video else {"opus": 109},
+                pts={"vp8": 120, "vp9": 122} if video else {"opus": 109},
                 rtx_ssrc=peer.new_ssrc() if video and rtx else 0,
                 rtx_pts={120: 121} if video and rtx else {},
                 **more,

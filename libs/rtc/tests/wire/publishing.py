@@ -10,7 +10,7 @@ from roomful_rtc import extensions, rtcp, rtp
 
 from .client import WireClient
 
-OPUS, VP8, RTX = 111, 96, 97
+OPUS, VP8, RTX, VP9 = 111, 96, 97, 98
 MID_ID, LEVEL_ID, RID_ID, REPAIRED_ID, TWCC_ID = 4, 1, 10, 11, 3
 SECOND = 1 << 32
 

@@ -7,7 +7,7 @@ import asyncio
 from roomful_rtc import rtcp
 
 from .client import until
-from .publishing import Voice, gapless, is_key
+from .publishing import VP9, Voice, gapless, is_key
 
 
 async def test_audio_reaches_a_subscriber(bench):
@@ -194,4 +194,24 @@ async def test_a_muted_track_is_silent_and_begins_again_with_a_key_frame(bench):
     await until(lambda: len(got) > before)
 
     assert is_key(got[before])
+    assert gapless(got)
+
+
+async def test_another_codec_on_the_same_stream_goes_out_under_its_own_payload_type(bench):
+    source, streams, publisher, _ = await bench.camera()
+    camera = streams[""]
+    peer, _, viewer = await bench.join()
+    sink = bench.subscribe(peer, source)
+    camera.frame(key=True)
+    await until(lambda: publisher.of(rtcp.Pli))
+    camera.frame(key=True)
+    got = viewer.received[sink.parameters.ssrc]
+    await until(lambda: len(got) >= 2)
+
+    camera.pt = VP9
+    camera.frame()
+    camera.frame()
+    await until(lambda: len(got) >= 6)
+
+    assert [packet.pt for packet in got] == [120, 120, 122, 122, 122, 122]
     assert gapless(got)
