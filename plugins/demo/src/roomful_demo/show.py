@@ -7,6 +7,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from roomful.errors import ConfigError
 from roomful.plugin.extras import install_hint
 from roomful.server import RoomServer
 from roomful.settings import Settings
-from roomful_demo import duo  # noqa: F401 (loads the SDK before a server runs: it takes a second)
 from roomful_demo.board import rows
 from roomful_demo.checking import Verdict, check, play, said
 from roomful_demo.ending import INTERRUPTED, run_until, stop_on_signals
@@ -39,6 +39,8 @@ NO_CLIENT = (
 
 def run(*, once: bool, port: int) -> int:
     """Run and return the exit code: 0 well, 1 something is missing. Raises `ConfigError`."""
+    # Loading the SDK takes a second: not while the server's loop runs.
+    import_module("roomful_demo.duo")
     console = Console(highlight=False)
     log_to(console)
     for name in _UNHEARD:
