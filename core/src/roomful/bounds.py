@@ -29,6 +29,10 @@ HEADER_BYTES = 64 << 10
 """all header fields of a request together"""
 HEAD_S = 10.0
 """a request's head is complete after this"""
+KEEP_ALIVE_S = 75.0
+"""a connection without a request is closed after this"""
+UNPROVED_CONNECTIONS = 100
+"""of one source address, before a token came by them"""
 API_BODY_BYTES = 10 << 20
 API_BODY_S = 30.0
 OTHER_BODY_BYTES = 64 << 10

@@ -11,31 +11,41 @@ from collections.abc import Iterable
 from google.protobuf.message import DecodeError
 from livekit.protocol import models, room
 
+from roomful.bounds import DATA_BYTES, DATA_DESTINATIONS, NONCE_BYTES
 from roomful.errors import InvalidArgument, PermissionDenied, RemoteProtocolError
 from roomful.model.enums import ParticipantKind
 from roomful.model.events import DataMessage
 from roomful.model.participant import Participant
 
-MAX_PAYLOAD = 64_000
-MAX_DESTINATIONS = 1_000
+_ENVELOPE_BYTES = 2_000
+"""what a packet may add to its payload: names of sender and receivers, ids"""
+NOBODY = ""
+"""no participant has an empty identity: a packet for it is for nobody"""
 _RELAYED = frozenset(
     {
-        "user", "stream_header", "stream_chunk", "stream_trailer", "rpc_request", "rpc_ack",
-        "rpc_response", "transcription", "chat_message", "sip_dtmf", "encrypted_packet",
+        "user",
+        "stream_header",
+        "stream_chunk",
+        "stream_trailer",
+        "rpc_request",
+        "rpc_ack",
+        "rpc_response",
+        "transcription",
+        "chat_message",
+        "sip_dtmf",
+        "encrypted_packet",
     }
 )
 
 
-def message_from_client(
-    data: bytes, sender: Participant, *, reliable: bool
-) -> DataMessage | None:
+def message_from_client(data: bytes, sender: Participant, *, reliable: bool) -> DataMessage | None:
     """Return what to relay of a packet that came over a data channel; None: nothing.
 
     Raises `RemoteProtocolError` for bytes that are no DataPacket, a `RequestError` for a packet
     that this sender may not send.
     """
-    if len(data) > MAX_PAYLOAD + 2_000:
-        raise InvalidArgument(f"data packet exceeds {MAX_PAYLOAD} bytes")
+    if len(data) > DATA_BYTES + _ENVELOPE_BYTES:
+        raise InvalidArgument(f"data packet exceeds {DATA_BYTES} bytes")
     try:
         packet = models.DataPacket.FromString(data)
     except DecodeError as error:
@@ -61,10 +71,14 @@ def message_from_api(
     request: room.SendDataRequest, participants: Iterable[Participant]
 ) -> DataMessage:
     """Return what to relay of a SendData call; `participants` resolve SIDs among destinations."""
-    if len(request.data) > MAX_PAYLOAD:
-        raise InvalidArgument(f"data exceeds {MAX_PAYLOAD} bytes")
-    if len(request.nonce) not in (0, 16):
-        raise InvalidArgument("nonce is not 16 bytes")
+    if len(request.data) > DATA_BYTES:
+        raise InvalidArgument(f"data exceeds {DATA_BYTES} bytes")
+    if len(request.nonce) not in (0, NONCE_BYTES):
+        raise InvalidArgument(
+            f"nonce should be {NONCE_BYTES}-bytes or not present, got: {len(request.nonce)} bytes"
+        )
+    if len(request.destination_identities) + len(request.destination_sids) > DATA_DESTINATIONS:
+        raise InvalidArgument(f"more than {DATA_DESTINATIONS} destinations")
     identities = {p.sid: p.identity for p in participants}
     by_sid = (identities[sid] for sid in request.destination_sids if sid in identities)
     destinations = frozenset({*request.destination_identities, *by_sid})
@@ -76,8 +90,7 @@ def message_from_api(
         kind=request.kind, user=user, destination_identities=sorted(destinations)
     )
     if asked and not destinations:
-        # named somebody who is not here: for nobody, not for everybody
-        destinations = frozenset({""})
+        destinations = frozenset({NOBODY})
     return DataMessage(
         payload=packet.SerializeToString(),
         reliable=request.kind == models.DataPacket.RELIABLE,
@@ -117,6 +130,6 @@ def _destinations(packet: models.DataPacket) -> frozenset[str]:
     found = set(packet.destination_identities)
     if packet.HasField("user"):
         found.update(packet.user.destination_identities)
-    if len(found) > MAX_DESTINATIONS:
-        raise InvalidArgument(f"more than {MAX_DESTINATIONS} destinations")
+    if len(found) > DATA_DESTINATIONS:
+        raise InvalidArgument(f"more than {DATA_DESTINATIONS} destinations")
     return frozenset(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from livekit.protocol import models, room
@@ -10,6 +9,7 @@ from livekit.protocol import models, room
 from roomful.api.data_packet import message_from_api
 from roomful.api.rpc import ServerRpc
 from roomful.api.service import RpcMethod, RpcService
+from roomful.api.texts import check_attributes, check_metadata, check_name, check_room_name
 from roomful.api.wire import (
     options_from_wire,
     participant_to_wire,
@@ -19,7 +19,6 @@ from roomful.api.wire import (
 )
 from roomful.auth.check import check_attribute
 from roomful.auth.grants import Grants
-from roomful.bounds import ATTRIBUTES_BYTES, METADATA_BYTES
 from roomful.errors import InvalidArgument, NotFound, Unimplemented
 from roomful.model.enums import DisconnectReason
 from roomful.room.session import RoomSession
@@ -44,7 +43,10 @@ class RoomService:
             "livekit.RoomService",
             {
                 "CreateRoom": RpcMethod(
-                    room.CreateRoomRequest, models.Room, "create_room", self.create,
+                    room.CreateRoomRequest,
+                    models.Room,
+                    "create_room",
+                    self.create,
                     room=lambda request: request.name,
                 ),
                 "ListRooms": RpcMethod(
@@ -54,43 +56,59 @@ class RoomService:
                     room.DeleteRoomRequest, room.DeleteRoomResponse, "delete_room", self.delete
                 ),
                 "ListParticipants": RpcMethod(
-                    room.ListParticipantsRequest, room.ListParticipantsResponse,
-                    "list_participants", self.list_participants,
+                    room.ListParticipantsRequest,
+                    room.ListParticipantsResponse,
+                    "list_participants",
+                    self.list_participants,
                 ),
                 "GetParticipant": RpcMethod(target, info, "get_participant", self.get_participant),
                 "RemoveParticipant": RpcMethod(
-                    target, room.RemoveParticipantResponse, "remove_participant",
+                    target,
+                    room.RemoveParticipantResponse,
+                    "remove_participant",
                     self.remove_participant,
                 ),
                 "MutePublishedTrack": RpcMethod(
                     room.MuteRoomTrackRequest, room.MuteRoomTrackResponse, "mute_track", self.mute
                 ),
                 "UpdateParticipant": RpcMethod(
-                    room.UpdateParticipantRequest, info, "update_participant",
+                    room.UpdateParticipantRequest,
+                    info,
+                    "update_participant",
                     self.update_participant,
                 ),
                 "UpdateSubscriptions": RpcMethod(
-                    room.UpdateSubscriptionsRequest, room.UpdateSubscriptionsResponse,
-                    "update_subscriptions", self.update_subscriptions,
+                    room.UpdateSubscriptionsRequest,
+                    room.UpdateSubscriptionsResponse,
+                    "update_subscriptions",
+                    self.update_subscriptions,
                 ),
                 "SendData": RpcMethod(
                     room.SendDataRequest, room.SendDataResponse, "send_data_by_api", self.send_data
                 ),
                 "UpdateRoomMetadata": RpcMethod(
-                    room.UpdateRoomMetadataRequest, models.Room, "update_room_metadata",
+                    room.UpdateRoomMetadataRequest,
+                    models.Room,
+                    "update_room_metadata",
                     self.update_metadata,
                 ),
                 "PerformRpc": RpcMethod(
-                    room.PerformRpcRequest, room.PerformRpcResponse, "perform_rpc",
+                    room.PerformRpcRequest,
+                    room.PerformRpcResponse,
+                    "perform_rpc",
                     self.perform_rpc,
                 ),
                 "ForwardParticipant": RpcMethod(
-                    room.ForwardParticipantRequest, room.ForwardParticipantResponse,
-                    "forward_participant", self.not_here,
+                    room.ForwardParticipantRequest,
+                    room.ForwardParticipantResponse,
+                    "forward_participant",
+                    self.not_here,
                 ),
                 "MoveParticipant": RpcMethod(
-                    room.MoveParticipantRequest, room.MoveParticipantResponse,
-                    "move_participant", self.not_here,
+                    room.MoveParticipantRequest,
+                    room.MoveParticipantResponse,
+                    "move_participant",
+                    self.not_here,
                 ),
             },
         )
@@ -99,16 +117,9 @@ class RoomService:
 
     async def create(self, request: room.CreateRoomRequest, grants: Grants) -> models.Room:
         """Make a room; one that exists is returned as it is."""
-        if len(request.metadata.encode()) > METADATA_BYTES:
-            raise InvalidArgument(f"metadata exceeds limits of {METADATA_BYTES} bytes")
-        defaults = self._server.rooms.defaults
-        asked = options_from_wire(request)
-        options = replace(
-            asked,
-            empty_timeout_s=request.empty_timeout or defaults.empty_timeout_s,
-            departure_timeout_s=request.departure_timeout or defaults.departure_timeout_s,
-            max_participants=request.max_participants or defaults.max_participants,
-        )
+        check_room_name(request.name)
+        check_metadata(request.metadata)
+        options = options_from_wire(request, self._server.rooms.defaults)
         session = await self._server.rooms.get_or_create(request.name, options)
         return room_to_wire(session.info, self._codecs)
 
@@ -136,9 +147,10 @@ class RoomService:
         self, request: room.UpdateRoomMetadataRequest, grants: Grants
     ) -> models.Room:
         """Change a room's metadata; everybody in it is told."""
-        if len(request.metadata.encode()) > METADATA_BYTES:
-            raise InvalidArgument(f"metadata exceeds limits of {METADATA_BYTES} bytes")
-        return room_to_wire(self._session(request.room).set_metadata(request.metadata), self._codecs)
+        check_metadata(request.metadata)
+        return room_to_wire(
+            self._session(request.room).set_metadata(request.metadata), self._codecs
+        )
 
     # --- participants ------------------------------------------------------------------------
 
@@ -182,15 +194,14 @@ class RoomService:
         self, request: room.UpdateParticipantRequest, grants: Grants
     ) -> models.ParticipantInfo:
         """Change what the request names: empty text means unchanged."""
+        check_name(request.name)
+        check_metadata(request.metadata)
+        check_attributes(request.attributes)
         session = self._of_participant(request.room)
         participant = session.participant(request.identity)
         for name in request.attributes:
             check_attribute(participant.kind, name, from_token=True)
-        attributes = {**participant.attributes, **request.attributes}
-        if len(request.metadata.encode()) > METADATA_BYTES:
-            raise InvalidArgument(f"metadata exceeds limits of {METADATA_BYTES} bytes")
-        if sum(len(k.encode()) + len(v.encode()) for k, v in attributes.items()) > ATTRIBUTES_BYTES:
-            raise InvalidArgument(f"attributes exceed limits of {ATTRIBUTES_BYTES} bytes")
+        check_attributes({**participant.attributes, **request.attributes})
         permission = None
         if request.HasField("permission"):
             permission = permission_from_wire(request.permission)
@@ -228,11 +239,14 @@ class RoomService:
         self, request: room.PerformRpcRequest, grants: Grants
     ) -> room.PerformRpcResponse:
         """Call a method that a participant registered, and wait for its answer."""
-        session = self._of_participant(request.room)
-        session.participant(request.destination_identity)
-        timeout_s = (request.response_timeout_ms or 15_000) / 1000
+        if not request.destination_identity:
+            raise InvalidArgument("destination identity is required")
         payload = await self._rpc.perform(
-            session, request.destination_identity, request.method, request.payload, timeout_s
+            self._of_participant(request.room),
+            request.destination_identity,
+            request.method,
+            request.payload,
+            request.response_timeout_ms / 1000,
         )
         return room.PerformRpcResponse(payload=payload)
 

@@ -1,34 +1,36 @@
 """Calls of participants' methods by the server (PerformRpc).
 
-The server stands in the room as an identity of its own, without a participant: answers addressed
-to it are taken by a tap.
+The server stands in the room as an identity of its own, without a participant: the call's id. What
+is addressed to it is taken by a tap. A call ends when the answer comes, when the far side has not
+said within 7 s that it got the call, when the time is over, or when the participant leaves.
 """
 
 from __future__ import annotations
 
 import asyncio
+import uuid
 
+from google.protobuf.message import DecodeError
 from livekit.protocol import models
 
-from roomful.errors import FailedPrecondition, ResourceExhausted, RoomfulError, TransportTimeout
-from roomful.ids import random_text
+from roomful.api.rpc_errors import (
+    CONNECTION_TIMEOUT,
+    RECIPIENT_DISCONNECTED,
+    REQUEST_PAYLOAD_TOO_LARGE,
+    RESPONSE_TIMEOUT,
+    RpcFailed,
+)
+from roomful.bounds import RPC_PAYLOAD_BYTES
+from roomful.errors import ResourceExhausted
 from roomful.model.events import DataMessage
+from roomful.model.participant import Participant
 from roomful.room.session import RoomSession
 
 ACK_S = 7.0
-"""how long the far side may take to say that it got the call"""
-MAX_PAYLOAD = 15_360
+DEFAULT_S, LONGEST_S = 10.0, 300.0
+PRESENCE_S = 0.5
+"""how often it is looked whether the participant is still there"""
 MAX_PENDING = 1_000
-
-
-class RpcFailed(RoomfulError):
-    """The far side's method answered with an error."""
-
-    code = "unknown"
-
-    def __init__(self, error: models.RpcError) -> None:
-        super().__init__(error.message or "the method failed")
-        self.meta = {"rpc_code": str(error.code), "rpc_data": error.data}
 
 
 class ServerRpc:
@@ -40,73 +42,97 @@ class ServerRpc:
     async def perform(
         self, session: RoomSession, identity: str, method: str, payload: str, timeout_s: float
     ) -> str:
-        """Return the answer's payload. Raises `RpcFailed`, `TransportTimeout`."""
-        if len(payload.encode()) > MAX_PAYLOAD:
-            raise FailedPrecondition(f"payload exceeds {MAX_PAYLOAD} bytes")
+        """Return the answer's payload; `timeout_s` 0 means 10 s.
+
+        Raises `NotFound` for an identity that is not there, `RpcFailed` with the reason.
+        """
+        if len(payload.encode()) > RPC_PAYLOAD_BYTES:
+            raise RpcFailed(REQUEST_PAYLOAD_TOO_LARGE)
         if self._pending >= MAX_PENDING:
             raise ResourceExhausted(f"more than {MAX_PENDING} calls are pending")
-        caller, request_id = f"server-{random_text(12)}", random_text(24)
-        acked = asyncio.Event()
-        answer: asyncio.Future[models.RpcResponse] = asyncio.get_running_loop().create_future()
-
-        def take(message: DataMessage) -> None:
-            packet = models.DataPacket.FromString(message.payload)
-            if message.sender_identity != identity:
-                return
-            if packet.HasField("rpc_ack") and packet.rpc_ack.request_id == request_id:
-                acked.set()
-            elif packet.HasField("rpc_response"):
-                response = packet.rpc_response
-                if response.request_id == request_id and not answer.done():
-                    answer.set_result(response)
-
-        session.taps[caller] = take
+        call = _Call(session, session.participant(identity))
         self._pending += 1
         try:
-            session.relay(_request(caller, identity, request_id, method, payload, timeout_s))
-            response = await _wait(acked, answer, timeout_s)
+            return await call.run(method, payload, min(timeout_s or DEFAULT_S, LONGEST_S))
         finally:
             self._pending -= 1
-            session.taps.pop(caller, None)
+
+
+class _Call:
+    """One call, from its request to its answer."""
+
+    def __init__(self, session: RoomSession, callee: Participant) -> None:
+        self._session, self._callee = session, callee
+        self._id = str(uuid.uuid4())
+        self._acked = False
+        self._news = asyncio.Event()
+        self._response: models.RpcResponse | None = None
+
+    async def run(self, method: str, payload: str, timeout_s: float) -> str:
+        self._session.taps[self._id] = self._take
+        try:
+            self._session.relay(self._request(method, payload, timeout_s))
+            response = await self._wait(timeout_s)
+        finally:
+            self._session.taps.pop(self._id, None)
         if response.HasField("error"):
-            raise RpcFailed(response.error)
+            raise RpcFailed.of(response.error)
         return response.payload
 
+    def _take(self, message: DataMessage) -> None:
+        """Take a packet that is addressed to this call; anybody but the callee is not heard."""
+        if message.sender_identity != self._callee.identity:
+            return
+        try:
+            packet = models.DataPacket.FromString(message.payload)
+        except DecodeError:
+            return
+        if packet.rpc_ack.request_id == self._id:
+            self._acked = True
+        if packet.rpc_response.request_id == self._id:
+            self._response = packet.rpc_response
+        self._news.set()
 
-def _request(
-    caller: str, identity: str, request_id: str, method: str, payload: str, timeout_s: float
-) -> DataMessage:
-    packet = models.DataPacket(
-        kind=models.DataPacket.RELIABLE,
-        participant_identity=caller,
-        destination_identities=[identity],
-        rpc_request=models.RpcRequest(
-            id=request_id,
-            method=method,
-            payload=payload,
-            response_timeout_ms=int(timeout_s * 1000),
-            version=1,
-        ),
-    )
-    return DataMessage(
-        payload=packet.SerializeToString(),
-        reliable=True,
-        sender_identity=caller,
-        destinations=frozenset({identity}),
-    )
+    async def _wait(self, timeout_s: float) -> models.RpcResponse:
+        now = self._session.clock.monotonic()
+        ack_until, until = now + min(ACK_S, timeout_s), now + timeout_s
+        while self._response is None:
+            now = self._session.clock.monotonic()
+            if now >= until:
+                raise RpcFailed(RESPONSE_TIMEOUT)
+            if not self._acked and now >= ack_until:
+                raise RpcFailed(CONNECTION_TIMEOUT)
+            if not self._session.is_live(self._callee):
+                raise RpcFailed(RECIPIENT_DISCONNECTED)
+            self._news.clear()
+            await _until(self._news, min(PRESENCE_S, until - now))
+        return self._response
+
+    def _request(self, method: str, payload: str, timeout_s: float) -> DataMessage:
+        packet = models.DataPacket(
+            kind=models.DataPacket.RELIABLE,
+            participant_identity=self._id,
+            destination_identities=[self._callee.identity],
+            rpc_request=models.RpcRequest(
+                id=self._id,
+                method=method,
+                payload=payload,
+                response_timeout_ms=int(timeout_s * 1000),
+                version=1,
+            ),
+        )
+        return DataMessage(
+            payload=packet.SerializeToString(),
+            reliable=True,
+            sender_identity=self._id,
+            destinations=frozenset({self._callee.identity}),
+        )
 
 
-async def _wait(
-    acked: asyncio.Event, answer: asyncio.Future[models.RpcResponse], timeout_s: float
-) -> models.RpcResponse:
+async def _until(event: asyncio.Event, timeout_s: float) -> None:
+    """Wait for an event, for so long at most."""
     try:
-        async with asyncio.timeout(min(ACK_S, timeout_s)):
-            waiting = asyncio.ensure_future(acked.wait())
-            try:
-                await asyncio.wait({waiting, answer}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                waiting.cancel()
         async with asyncio.timeout(timeout_s):
-            return await answer
+            await event.wait()
     except TimeoutError:
-        raise TransportTimeout("the participant did not answer the call in time") from None
+        return

@@ -1,60 +1,88 @@
 """Twirp: `POST /twirp/<package>.<Service>/<Method>` in protobuf or JSON (Twirp v7 wire protocol).
 
-The answer has the request's encoding; errors are always JSON `{"code", "msg", "meta"}`.
+The answer has the request's encoding; errors are always JSON `{"code", "msg", "meta"}`. The order
+at the door: route → encoding → token → rate → size → parse → permission → handler.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from aiohttp import web
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
+from roomful.api import audit
 from roomful.api.absent import ABSENT
+from roomful.api.connections import Door
+from roomful.api.http_errors import HTTP_STATUS, is_callers
 from roomful.api.service import RpcMethod, RpcService, destination_field
 from roomful.auth.check import check
 from roomful.auth.grants import Grants
 from roomful.auth.token import TokenVerifier
-from roomful.errors import RoomfulError, Unauthenticated
+from roomful.bounds import API_BODY_BYTES, API_BODY_S, API_BURST_S, JSON_DEPTH, TokenBuckets
+from roomful.clock import Clock, SystemClock
+from roomful.errors import (
+    ResourceExhausted,
+    RoomfulError,
+    TransportTimeout,
+    Unauthenticated,
+    Unimplemented,
+)
 from roomful.ids import random_text
 
 log = logging.getLogger(__name__)
 
-MAX_BODY = 10 << 20
 JSON, PROTOBUF = "application/json", "application/protobuf"
 
-HTTP_STATUS = {
-    "canceled": 408,
-    "unknown": 500,
-    "invalid_argument": 400,
-    "malformed": 400,
-    "deadline_exceeded": 408,
-    "not_found": 404,
-    "bad_route": 404,
-    "already_exists": 409,
-    "permission_denied": 403,
-    "unauthenticated": 401,
-    "resource_exhausted": 429,
-    "failed_precondition": 412,
-    "aborted": 409,
-    "out_of_range": 400,
-    "unimplemented": 501,
-    "internal": 500,
-    "unavailable": 503,
-    "data_loss": 500,
-}
-"""Twirp code → HTTP status."""
+__all__ = ["HTTP_STATUS", "JSON", "PROTOBUF", "Twirp", "error_response"]
+
+
+class BadRoute(RoomfulError):
+    """There is nothing at this path in this way."""
+
+    code = "bad_route"
+
+    def __init__(self, request: web.Request, message: str) -> None:
+        super().__init__(message)
+        self.meta = {"twirp_invalid_route": f"{request.method} {request.path}"}
+
+
+class Malformed(RoomfulError):
+    """The body is not what its type and the method say."""
+
+    code = "malformed"
+
+
+@dataclass(slots=True)
+class _Call:
+    """What is known so far of one call; for the audit log."""
+
+    name: str = ""
+    grants: Grants | None = None
+    room: str = ""
 
 
 class Twirp:
     """Dispatches calls to services."""
 
-    def __init__(self, tokens: TokenVerifier, services: Iterable[RpcService]) -> None:
-        self._tokens = tokens
+    def __init__(
+        self,
+        tokens: TokenVerifier,
+        services: Iterable[RpcService],
+        *,
+        requests_per_s: float = 100,
+        clock: Clock | None = None,
+        door: Door | None = None,
+    ) -> None:
+        """`door` is told of connections that a valid token came by."""
+        self._tokens, self._door = tokens, door
         self._services = {service.name: service for service in services}
+        self._clock = clock or SystemClock()
+        self._buckets = TokenBuckets(requests_per_s, API_BURST_S * requests_per_s)
 
     def routes(self) -> Iterable[web.RouteDef]:
         """The one route of all services."""
@@ -62,70 +90,95 @@ class Twirp:
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one call; whatever goes wrong becomes a Twirp error."""
+        call = _Call()
         try:
-            return await self._answer(request)
+            response = await self._answer(request, call)
         except RoomfulError as error:
-            return error_response(error.code, error.message, getattr(error, "meta", None))
+            response, result = _refusal(error, call), error.code
         except web.HTTPRequestEntityTooLarge:
-            return error_response(
-                "resource_exhausted", f"the body exceeds {MAX_BODY} bytes", status=413
-            )
-        except Exception:  # one call's failure is contained here
-            number = random_text(8)
-            log.exception("call failed", extra={"path": request.path, "error_id": number})
-            return error_response("internal", f"internal error {number}")
+            text = f"the body exceeds {API_BODY_BYTES} bytes"
+            response, result = error_response("resource_exhausted", text, status=413), "too_large"
+        except Exception as error:  # noqa: BLE001 - one call's failure is contained here
+            response, result = _internal(error, call), "internal"
+        else:
+            result = "ok"
+        if call.name:
+            audit.record(call.grants, call.name, result, call.room)
+        return response
 
-    async def _answer(self, request: web.Request) -> web.Response:
-        name, method_name = request.match_info["service"], request.match_info["method"]
-        if request.method != "POST":
-            return _bad_route(
-                request, f'unsupported method "{request.method}" (only POST is allowed)'
-            )
-        if request.content_type not in (JSON, PROTOBUF):
-            kind = request.headers.get("Content-Type", "")
-            return _bad_route(request, f'unexpected Content-Type: "{kind}"')
-        method = self._method(name, method_name)
-        if method is None:
-            hint = ABSENT.get(name)
-            if hint and (name not in self._services):
-                return error_response("unimplemented", hint)
-            return _bad_route(request, f'no handler for path "{request.path}"')
-        grants = await self._grants(request)
-        message = _decode(method, request.content_type, await request.read())
-        check(
-            grants, method.action, room=method.room(message), target=destination_field(message)
-        )
-        answer = await method.handler(message, grants)
+    async def _answer(self, request: web.Request, call: _Call) -> web.Response:
+        method = self._route(request)
+        call.name = f"{request.match_info['service']}/{request.match_info['method']}"
+        call.grants = await self._grants(request)
+        if not self._buckets.take(call.grants.issuer, self._clock.monotonic()):
+            raise ResourceExhausted("too many requests with this API key: slow down")
+        message = _decode(method, request.content_type, await _body(request))
+        call.room = method.room(message)
+        check(call.grants, method.action, room=call.room, target=destination_field(message))
+        answer = await method.handler(message, call.grants)
         return _encode(answer, request.content_type)
 
-    def _method(self, service: str, method: str) -> RpcMethod | None:
-        found = self._services.get(service)
-        return found.methods.get(method) if found else None
+    def _route(self, request: web.Request) -> RpcMethod:
+        """Return the method, or raise what tells why there is none."""
+        if request.method != "POST":
+            text = f'unsupported method "{request.method}" (only POST is allowed)'
+            raise BadRoute(request, text)
+        if request.content_type not in (JSON, PROTOBUF):
+            kind = request.headers.get("Content-Type", "")
+            raise BadRoute(request, f'unexpected Content-Type: "{kind}"')
+        name = request.match_info["service"]
+        service = self._services.get(name)
+        method = service.methods.get(request.match_info["method"]) if service else None
+        if method is not None:
+            return method
+        if service is None and name in ABSENT:
+            raise Unimplemented(ABSENT[name])
+        raise BadRoute(request, f'no handler for path "{request.path}"')
 
     async def _grants(self, request: web.Request) -> Grants:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        header = request.headers.get("Authorization", "")
+        token = request.query.get("access_token", "")
+        if header:
+            scheme, _, token = header.partition(" ")
+            if scheme.lower() != "bearer":
+                raise Unauthenticated("invalid authorization header: it must begin with 'Bearer '")
+        if not token:
             raise Unauthenticated("permissions denied")
-        return await self._tokens.verify(token)
+        grants = await self._tokens.verify(token.strip())
+        if self._door is not None:
+            self._door.proved(request.transport)
+        return grants
 
 
 def error_response(
-    code: str, message: str, meta: dict[str, str] | None = None, status: int | None = None
+    code: str, message: str, meta: Mapping[str, str] | None = None, status: int | None = None
 ) -> web.Response:
     """Return a Twirp error."""
-    body: dict[str, Any] = {"code": code, "msg": message}
+    body: dict[str, object] = {"code": code, "msg": message}
     if meta:
-        body["meta"] = meta
+        body["meta"] = dict(meta)
     return web.json_response(body, status=status or HTTP_STATUS[code])
 
 
-def _bad_route(request: web.Request, message: str) -> web.Response:
-    route = {"twirp_invalid_route": f"{request.method} {request.path}"}
-    return error_response("bad_route", message, route)
+def _refusal(error: RoomfulError, call: _Call) -> web.Response:
+    if not is_callers(error):
+        return _internal(error, call)
+    return error_response(error.code, error.message, getattr(error, "meta", None))
 
 
-class _Malformed(RoomfulError):
-    code = "malformed"
+def _internal(error: Exception, call: _Call) -> web.Response:
+    """The log tells what happened, the caller gets a number to ask by."""
+    number = random_text(8)
+    log.error("call failed", exc_info=error, extra={"method": call.name, "error_id": number})
+    return error_response("internal", f"internal error {number}", {"error_id": number})
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(API_BODY_S):
+            return await request.read()
+    except TimeoutError as error:
+        raise TransportTimeout("the body did not arrive in time") from error
 
 
 def _decode(method: RpcMethod, kind: str, body: bytes) -> Message:
@@ -133,13 +186,15 @@ def _decode(method: RpcMethod, kind: str, body: bytes) -> Message:
     if kind == PROTOBUF:
         try:
             message.ParseFromString(body)
-        except DecodeError as error:
-            raise _Malformed("the protobuf request could not be decoded") from error
+        except (DecodeError, ValueError) as error:
+            raise Malformed("the protobuf request could not be decoded") from error
         return message
+    if not body.lstrip().startswith(b"{"):  # the parser takes an empty list for a message
+        raise Malformed("the json request could not be decoded")
     try:
-        json_format.Parse(body or b"{}", message, ignore_unknown_fields=True, max_recursion_depth=32)
-    except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
-        raise _Malformed("the json request could not be decoded") from error
+        json_format.Parse(body, message, ignore_unknown_fields=True, max_recursion_depth=JSON_DEPTH)
+    except (json_format.ParseError, ValueError, RecursionError) as error:
+        raise Malformed("the json request could not be decoded") from error
     return message
 
 
@@ -152,4 +207,4 @@ def _encode(message: Message, kind: str) -> web.Response:
         always_print_fields_with_no_presence=True,
         indent=None,
     )
-    return web.Response(text=text, content_type=JSON)
+    return web.Response(body=text.encode(), headers={"Content-Type": JSON})

@@ -127,7 +127,7 @@ def track_to_wire(info: TrackInfo) -> models.TrackInfo:
         disable_red=info.disable_red,
         stream=info.stream,
         layers=[layer_to_wire(layer) for layer in info.layers],
-        codecs=[codec_to_wire(codec, info.kind) for codec in info.codecs],
+        codecs=[codec_to_wire(codec) for codec in info.codecs],
         encryption=cast(Any, int(info.encryption)),
         audio_features=cast(Any, list(info.audio_features)),
         backup_codec_policy=cast(Any, info.backup_codec_policy),
@@ -185,15 +185,19 @@ def layer_from_wire(message: models.VideoLayer) -> VideoLayer:
     )
 
 
-def codec_to_wire(codec: TrackCodec, kind: TrackKind) -> models.SimulcastCodecInfo:
-    """Return one codec of a track; audio has no layer mode."""
+def codec_to_wire(codec: TrackCodec) -> models.SimulcastCodecInfo:
+    """Return one codec of a track; audio counts as one layer a stream, as in the reference."""
     return models.SimulcastCodecInfo(
         mime_type=codec.mime_type,
         mid=codec.mid,
         cid=codec.cid,
         sdp_cid=codec.sdp_cid,
         layers=[layer_to_wire(layer) for layer in codec.layers],
-        video_layer_mode=_layer_mode(codec, kind),
+        video_layer_mode=(
+            models.VideoLayer.MULTIPLE_SPATIAL_LAYERS_PER_STREAM
+            if codec.svc
+            else models.VideoLayer.ONE_SPATIAL_LAYER_PER_STREAM
+        ),
     )
 
 
@@ -222,11 +226,3 @@ def word_from_wire(word: type[_E], number: int) -> _E:
         return word(number)
     except ValueError as error:
         raise InvalidArgument(f"{number} is no {word.__name__}") from error
-
-
-def _layer_mode(codec: TrackCodec, kind: TrackKind) -> Any:
-    if kind is TrackKind.AUDIO:
-        return models.VideoLayer.MODE_UNUSED
-    if codec.svc:
-        return models.VideoLayer.MULTIPLE_SPATIAL_LAYERS_PER_STREAM
-    return models.VideoLayer.ONE_SPATIAL_LAYER_PER_STREAM
