@@ -13,22 +13,25 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
+from collections.abc import Awaitable, Callable, Coroutine
+from ipaddress import ip_address, ip_network
 
 from aiohttp import web
 
 from roomful.api.app import create_app
 from roomful.auth.grants import Grants
 from roomful.auth.token import Tokens
+from roomful.bus import MemoryBus
 from roomful.clock import Clock, SystemClock
 from roomful.data_dir import DataDir
 from roomful.errors import ConfigError, PermissionDenied, Unimplemented
 from roomful.eventlog import EventLog, EventRecord
 from roomful.ids import NODE, new_sid
+from roomful.limits import Limits
 from roomful.model.enums import DisconnectReason
 from roomful.model.events import RoomOptions
 from roomful.model.media import MediaPlane
+from roomful.outbound import Outbound, TargetPolicy
 from roomful.plugin.manager import Offers, PluginManager
 from roomful.room.connection import Connection
 from roomful.room.door import Door
@@ -39,6 +42,8 @@ from roomful.store import open_store
 from roomful.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
+
+_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 class RoomServer:
@@ -107,8 +112,8 @@ class RoomServer:
         supervisor = Supervisor(self.plugins)
         self._on_stop(supervisor.stop)
         await supervisor.start(offers.services)
-        status = asyncio.create_task(self.rooms.run_status(), name="rooms/status")
-        self._stack.callback(status.cancel)
+        self._keep_running("rooms/status", self.rooms.run_status())
+        self._keep_running("limits", self.limits.run())
 
     async def _open_state(self) -> None:
         """Open what outlives the process, and settle what a killed one left behind."""
@@ -118,6 +123,10 @@ class RoomServer:
         self.events = EventLog(self.store, self.clock, self._tell_plugins)
         self._on_stop(self.events.stop)
         await self.events.start()
+        self.bus = self.plugins.message_bus(self) or MemoryBus()
+        self.limits = Limits(settings.limits.max_cpu, self.clock)
+        self.outbound = Outbound(TargetPolicy(allow_private=_LOOPBACK if settings.is_dev else ()))
+        self._on_stop(self.outbound.close)
         keys = {key: secret.get_secret_value() for key, secret in settings.keys.items()}
         self.tokens = Tokens(keys, self.plugins.find_api_secret, self.clock)
         self.rooms = RoomManager(
@@ -166,6 +175,9 @@ class RoomServer:
                 ) from error
             port = runner.addresses[0][1]
         self.url = f"{'wss' if tls else 'ws'}://{_reachable(self.settings.bind[0])}:{port}"
+
+    def _keep_running(self, name: str, loop: Coroutine[object, object, None]) -> None:
+        self._stack.callback(asyncio.create_task(loop, name=name).cancel)
 
     def _on_stop(self, stop: Callable[[], Awaitable[object]]) -> None:
         self._stack.push_async_callback(stop)
