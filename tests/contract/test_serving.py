@@ -1,5 +1,6 @@
 """`roomful dev` and `roomful serve` as programs: ready line, signals, one server per directory."""
 
+import json
 import os
 import queue
 import signal
@@ -129,3 +130,25 @@ def test_serve_listens_where_the_file_says(tmp_path: Path) -> None:
         code, _ = server.end(signal.SIGTERM)
 
     assert (ready, code) == (f"roomful ready at ws://127.0.0.1:{port}\n", 0)
+
+
+def test_serve_names_what_runs_and_warns_of_all(tmp_path: Path) -> None:
+    variables = {
+        "LIVEKIT_KEYS": "mine: a-secret-of-thirty-two-characters!",
+        "ROOMFUL_PLUGINS__ENABLED": "all",
+        "ROOMFUL_PLUGINS__DISABLED": "demo, webhooks",
+        "ROOMFUL_RTC__UDP_PORT": "0",
+        "ROOMFUL_RTC__TCP_PORT": "0",
+        "ROOMFUL_PROT": "1",
+        "ROOMFUL_LOG_FORMAT": "json",
+    }
+    with roomful("serve", "--port", "0", "--data-dir", str(tmp_path), **variables) as server:
+        server.line()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.stderr
+        records = [json.loads(line) for line in server.process.stderr if line.startswith("{")]
+
+    by_message = {record["message"]: record for record in records}
+    assert "webrtc (roomful-webrtc 0." in by_message["started"]["plugins"]
+    assert by_message["variable is no setting"]["variable"] == "ROOMFUL_PROT"
+    assert any(message.startswith("plugins.enabled is 'all'") for message in by_message)

@@ -79,8 +79,11 @@ def install(uv: list[str], wheels: Path, folder: Path, *requirements: str) -> En
     run([*uv, "venv", "--quiet", "--python", sys.executable, str(folder / "venv")])
     python = folder / "venv/bin/python"
     run(
-        [*uv, "pip", "install", "--quiet", "--python", str(python), "--find-links", str(wheels)]
-        + ["--constraint", str(REPO / "constraints.txt"), *requirements]
+        [
+            *(*uv, "pip", "install", "--quiet", "--python", str(python)),
+            *("--find-links", str(wheels), "--constraint", str(REPO / "constraints.txt")),
+            *requirements,
+        ]
     )
     return Environment(python.parent, folder)
 

@@ -17,6 +17,8 @@ from roomful.cli.options import dev_settings, serve_settings
 from roomful.cli.preflight import preflight
 from roomful.logs import configure_logging
 from roomful.plugin.extras import install_hint
+from roomful.plugin.manager import PluginManager
+from roomful.setting_sources import leftovers
 from roomful.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -55,8 +57,21 @@ async def _serve(settings: Settings) -> None:
                 "roomful: no transport is installed or enabled, so nobody can join a room. "
                 f"Browsers, apps and agents join by WebRTC: {install_hint('webrtc')}\n"
             )
+        _say_what_runs(settings, server.plugins)
         await stop.wait()
         log.info("stopping", extra={"drain_timeout_s": settings.drain_timeout_s})
+
+
+def _say_what_runs(settings: Settings, plugins: PluginManager) -> None:
+    loaded = [f"{record.name} ({record.label})" for record in plugins.active()]
+    log.info("started", extra={"plugins": ", ".join(loaded)})
+    if not settings.is_dev and settings.plugins.enabled == "all":
+        log.warning(
+            "plugins.enabled is 'all': what a dependency brings runs too; name the plugins instead",
+            extra={"enabled": [record.name for record in plugins.active()]},
+        )
+    for leftover in leftovers(os.environ, Settings.model_fields):
+        log.warning("variable is no setting", extra={"variable": leftover.variable})
 
 
 def _on_signals(stop: Callable[[], None]) -> None:
