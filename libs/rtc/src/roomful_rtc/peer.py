@@ -13,26 +13,19 @@ from typing import Protocol
 
 from roomful.errors import ResourceExhausted
 from roomful_rtc import rtcp, twcc
-from roomful_rtc.bandwidth import Downlink, UplinkAdvice
+from roomful_rtc.bandwidth import Downlink
 from roomful_rtc.engine import Codec, EngineStats, UnknownSsrc
-from roomful_rtc.extensions import TWCC
 from roomful_rtc.feedback import FeedbackReader
 from roomful_rtc.quality import Conditions, PeerQuality, QualityScorer
 from roomful_rtc.sink import SendParameters, WireSink
 from roomful_rtc.source import ReceiveParameters, Source, WireSource
-from roomful_rtc.stream import Stream
 from roomful_rtc.switchboard import Switchboard
 from roomful_rtc.transport import Transport
+from roomful_rtc.uplink import Uplink
 
 __all__ = ["PeerObserver", "PeerQuality", "WirePeer"]
 
 MAX_SOURCES = 64
-UPLINK_CEILING = 20_000_000
-"""bit/s that a publisher may send"""
-PACKETS_CEILING = 5_000
-"""packets a second that a publisher may send"""
-ABOVE_FOR_S = 5
-"""A publisher above a ceiling for so long is ended."""
 QUALITY_EVERY_S = 5
 
 
@@ -95,9 +88,9 @@ class WirePeer:
         self._feedback = FeedbackReader(self)
         self._arrivals = twcc.FeedbackBuilder()
         self._downlink = Downlink()
-        self._uplink = UplinkAdvice(UPLINK_CEILING)
+        self._uplink = Uplink(self.rtcp_ssrc)
         self._scorer = QualityScorer()
-        self._seconds = self._expected = self._lost = self._above = 0
+        self._seconds = self._expected = self._lost = 0
         self._degraded = False
         board.all_peers[self] = None
 
@@ -370,7 +363,9 @@ class WirePeer:
     def each_second(self, stats: EngineStats, now: float) -> None:
         """Report, advise, allocate, judge."""
         blocks = [b for source in self.sources for b in source.each_second(stats, now)]
-        self._report(blocks)
+        if blocks and self.connected:
+            for compound in self._uplink.reports(blocks, self.sources):
+                self.send_rtcp(compound)
         sent, lost = 0, 0.0
         for sink in self.sinks:
             counters = stats.downs.get(sink.down)
@@ -382,29 +377,8 @@ class WirePeer:
         self._downlink.loss(loss_down)
         self.allocate()
         self._judge(loss_down)
-        self._check_ceiling()
-
-    def _report(self, blocks: list[rtcp.ReportBlock]) -> None:
-        """Receiver reports, and REMB where the transport-wide extension is not negotiated."""
-        if not blocks or not self.connected:
-            return
-        size = rtcp.MAX_BLOCKS
-        parts = [
-            rtcp.build_rr(self.rtcp_ssrc, blocks[at : at + size])
-            for at in range(0, len(blocks), size)
-        ]
-        video = [s for s in self._sources.values() if s.parameters.remb and s.streams]
-        if video and not any(TWCC in s.parameters.extensions for s in self._sources.values()):
-            parts[-1] += self._advice([stream for s in video for stream in s.streams])
-        for part in parts:
-            self.send_rtcp(part)
-
-    def _advice(self, streams: Sequence[Stream]) -> bytes:
-        expected = sum(stream.reporter.interval_expected for stream in streams)
-        lost = sum(stream.reporter.interval_lost for stream in streams)
-        received = sum(stream.bitrate for stream in streams if stream.live)
-        advice = self._uplink.advise(received, lost / expected if expected else 0.0)
-        return rtcp.build_remb(self.rtcp_ssrc, advice, [stream.ssrc for stream in streams])
+        if self._uplink.exceeds(self.sources):
+            self.fail("publishes more than the ceiling")
 
     def allocate(self) -> None:
         """Divide the downlink among the video sinks."""
@@ -422,16 +396,6 @@ class WirePeer:
             level = levels.get(sink)
             if level is not None:
                 self._degraded = sink.allot(level) or self._degraded
-
-    def _check_ceiling(self) -> None:
-        """End a publisher that goes on sending far more than anybody may (`security.md` 4.5)."""
-        streams = [stream for source in self._sources.values() for stream in source.streams]
-        rate = sum(stream.bitrate for stream in streams if stream.live)
-        packets = sum(stream.reporter.interval_received for stream in streams)
-        above = rate > UPLINK_CEILING or packets > PACKETS_CEILING
-        self._above = self._above + 1 if above else 0
-        if self._above >= ABOVE_FOR_S:
-            self.fail("publishes more than the ceiling")
 
     def _judge(self, loss_down: float) -> None:
         for source in self._sources.values():

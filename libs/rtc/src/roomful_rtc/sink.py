@@ -8,8 +8,6 @@ which tells the engine the difference.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from roomful.errors import ResourceExhausted
@@ -20,6 +18,7 @@ from roomful_rtc.engine import DownStats
 from roomful_rtc.reports import RoundTrip, offset_between
 from roomful_rtc.rtp import TS_MASK
 from roomful_rtc.selection import Want, best_live, wanted_spatial
+from roomful_rtc.send_parameters import SendParameters, SinkStats
 from roomful_rtc.source import Layer, Source
 
 if TYPE_CHECKING:
@@ -32,41 +31,6 @@ log = logging.getLogger(__name__)
 
 ALL_SPATIAL = 255
 _SVC_CODECS = frozenset({"vp9", "av1"})
-
-
-@dataclass(frozen=True, slots=True)
-class SendParameters:
-    """What was signalled to the subscriber about one section."""
-
-    mid: str
-    ssrc: int
-    pts: Mapping[str, int]
-    """codec name → the subscriber's payload type, all that were negotiated in the section"""
-    rtx_ssrc: int = 0
-    """0: no RTX stream, packets are repeated byte by byte"""
-    rtx_pts: Mapping[int, int] = field(default_factory=dict[int, int])
-    """payload type → its RTX payload type"""
-    extensions: Mapping[str, int] = field(default_factory=dict[str, int])
-    """kind → id of those that forwarded packets may carry"""
-    may_pause: bool = False
-    """congestion may stop this track altogether (the client allows pause); else it gets the lowest
-    layer at least"""
-    cname: str = ""
-    """sent with sender reports when given (RFC 3550 section 6.5.1)"""
-
-
-@dataclass(frozen=True, slots=True)
-class SinkStats:
-    """Of one outgoing stream, since it began; loss and RTT by the last receiver report."""
-
-    packets: int = 0
-    bytes: int = 0
-    resent: int = 0
-    dropped: int = 0
-    fraction_lost: float = 0.0
-    """0 to 1"""
-    rtt_ms: float | None = None
-    jitter_ms: float = 0.0
 
 
 class WireSink:

@@ -10,7 +10,8 @@ from roomful.errors import ResourceExhausted
 from roomful.model.enums import ConnectionQuality
 from roomful_rtc import rtcp
 from roomful_rtc.engine import Arrivals, UnknownSsrc
-from roomful_rtc.peer import ABOVE_FOR_S, MAX_SOURCES
+from roomful_rtc.peer import MAX_SOURCES
+from roomful_rtc.uplink import ABOVE_FOR_S
 
 from .rig import AUDIO, CAMERA, CODECS, SIMULCAST, Rig
 
