@@ -61,7 +61,7 @@ class Listener:
         """Say in a sentence what it hears and sees now."""
         heard, seen = list(self.ear.notes)[-1:], self.eye.newest
         note = f"I just heard {heard[0].name}" if heard else "I hear no melody"
-        ball = f"I see the ball at {seen.x:.0%} of the width" if seen else "I see no ball"
+        ball = f"see the ball {seen.x:.0%} from the left" if seen else "see no ball"
         return f"{note} and {ball}."
 
     # --- what the room tells -----------------------------------------------------------------
