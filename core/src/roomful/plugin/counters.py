@@ -1,10 +1,12 @@
-"""Counts of what plugins do wrong, kept for `/metrics` and for tests."""
+"""Counts of what plugins do wrong, and how late the loop is, kept for `/metrics` and for tests."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from roomful.plugin.loop_lag import LoopLag
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -24,6 +26,7 @@ class PluginCounters:
         """plugin (or `core`) → seconds it blocked the event loop"""
         self.leaked_tasks: Counter[str] = Counter()
         """plugin → tasks it left behind at shutdown"""
+        self.loop_lag = LoopLag()
 
     def collect(self) -> Iterator[Metric]:
         """Yield the counts as metrics; labels are names of plugins and hooks only."""
@@ -45,3 +48,4 @@ class PluginCounters:
             for plugin, count in counts.items():
                 family.add_metric((plugin,), count)
             yield family
+        yield self.loop_lag.metric()

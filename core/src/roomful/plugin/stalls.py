@@ -54,7 +54,7 @@ class StallWatch:
     async def __aenter__(self) -> Self:
         self._watched = threading.get_ident()
         self._beat_at = self._clock.monotonic()
-        self._beat()
+        self._sleep()
         threading.Thread(target=self._watch, name="roomful-stalls", daemon=True).start()
         return self
 
@@ -72,9 +72,13 @@ class StallWatch:
         """Note the time; on the loop."""
         now = self._clock.monotonic()
         late_s = now - self._beat_at - BEAT_S
+        self._registry.counters.loop_lag.observe(late_s)
         if late_s > STALL_S:
             self._report(late_s)
         self._beat_at, self.seen, self._lasting = now, None, False
+        self._sleep()
+
+    def _sleep(self) -> None:
         self._handle = asyncio.get_running_loop().call_later(BEAT_S, self._beat)
 
     def _watch(self) -> None:
