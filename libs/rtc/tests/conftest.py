@@ -366,7 +366,7 @@ def make_engine(request) -> Callable[[], FakeEngine | RealEngine]:
 async def rtc_bench(make_engine) -> AsyncIterator[Bench]:
     engine, clock = make_engine(), StepClock()
     candidates = host_candidates([("127.0.0.1", engine.port)])
-    mux = Mux(engine, candidates=candidates, clock=clock, loopback_only=True)
+    mux = Mux(engine, candidates=candidates, clock=clock)
     mux.start()
     mux._ticker.cancel()  # tests let time pass themselves
     bench = Bench(engine, mux, clock)

@@ -63,7 +63,6 @@ async def test_answers_and_indications_are_not_answered(rtc_bench):
     "host", ["0.0.0.0", "224.0.0.1", "239.1.2.3", "255.255.255.255", "ff02::1", "FF02::1"]
 )
 async def test_nothing_is_sent_to_groups(rtc_bench, host):
-    rtc_bench.mux._loopback_only = False
 
     assert not rtc_bench.mux._may_answer((host, 5000))
     assert rtc_bench.mux._may_answer(("198.51.100.1", 5000))

@@ -123,7 +123,7 @@ GOOD = message(NAME)
 REFUSED = {
     "empty": b"",
     "cut header": GOOD[:19],
-    "too large": message(NAME + attribute(0x9000, bytes(520))),
+    "too large": message(NAME + attribute(0x9000, bytes(1252))),
     "no cookie": GOOD[:4] + bytes(4) + GOOD[8:],
     "length too small": GOOD[:2] + b"\0\4" + GOOD[4:],
     "trailing byte": GOOD + b"\0",

@@ -25,7 +25,6 @@ from roomful_rtc.certificate import LocalCertificate
 from roomful_rtc.engine import Address, Datagram, Engine, EngineEvent
 from roomful_rtc.handshake_gate import HANDSHAKES_AT_ONCE, HandshakeGate
 from roomful_rtc.ice_lite import AddressTable, IceEvent, IceLiteAgent
-from roomful_rtc.sockets import is_this_machine
 from roomful_rtc.token_bucket import BucketTable, TokenBucket
 
 log = logging.getLogger(__name__)
@@ -77,7 +76,6 @@ class Mux:
         engine: owns the sockets.
         candidates: host candidates for descriptions, the preferred ones first.
         certificate: of this process; made here if not given.
-        loopback_only: ignore peers on other machines (development, tests).
         on_event: gets the engine's events.
     """
 
@@ -89,7 +87,6 @@ class Mux:
         certificate: LocalCertificate | None = None,
         clock: Clock | None = None,
         limits: MuxLimits | None = None,
-        loopback_only: bool = False,
         on_event: Callable[[EngineEvent], None] | None = None,
     ) -> None:
         limits = limits or MuxLimits()
@@ -101,7 +98,7 @@ class Mux:
         self.addresses = AddressTable()
         self.drops: Counter[str] = Counter()
         """datagrams dropped here, by reason"""
-        self._limits, self._loopback_only, self._on_event = limits, loopback_only, on_event
+        self._limits, self._on_event = limits, on_event
         self._loop = asyncio.get_running_loop()
         self._by_ufrag: dict[str, Route] = {}
         self._by_peer: dict[int, Route] = {}
@@ -307,8 +304,6 @@ class Mux:
         host = host.removeprefix(TCP_PREFIX)
         if not port:
             return False
-        if self._loopback_only:
-            return is_this_machine(host)
         if ":" in host:
             return not host.lower().startswith("ff")
         return 0 < int(host.partition(".")[0]) < 224

@@ -6,7 +6,6 @@ import logging
 import socket
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from functools import lru_cache
 
 from roomful.errors import ConfigError
 
@@ -98,22 +97,3 @@ def _routed(family: int) -> str:
         probe.connect((_ELSEWHERE[socket.AddressFamily(family)], 9))
         return str(probe.getsockname()[0])
     return ""
-
-
-@lru_cache(maxsize=256)
-def is_this_machine(host: str) -> bool:
-    """Tell whether a numeric address is one of ours: only those can be bound.
-
-    Clients on the same machine often send from the address of another interface even to the
-    loopback address. An answer is remembered: addresses change rarely, and the caller's mode is
-    for development.
-    """
-    if host.startswith("127.") or host == "::1":
-        return True
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((host, 0))
-    except OSError:
-        return False
-    return host not in _EVERYWHERE

@@ -15,8 +15,9 @@ from zlib import crc32
 
 from roomful.errors import RemoteProtocolError
 
-MAX_REQUEST = 548
-"""Bytes of the largest message taken in (RFC 8489 6.1, without knowledge of the path)."""
+MAX_REQUEST = 1280
+"""Bytes of the largest message taken in: clients carry DTLS flights in their checks, so the 548 of
+RFC 8489 6.1 would drop those with large key shares."""
 MAX_ATTRIBUTES = 16
 MAX_USERNAME = 512
 

@@ -20,6 +20,7 @@ from roomful_rtc.py_engine.outbox import Outbox
 from roomful_rtc.py_engine.rows import Held, Peer, Repair, Unclaimed, Up
 from roomful_rtc.py_engine.srtp import AUTH_FAILED, OK, REPLAYED, TOO_OLD, Buffer, unprotect
 from roomful_rtc.rtp import HEADER, HEADER_SIZE, Layout, layout
+from roomful_rtc.stun import MAX_REQUEST
 
 HELD_PACKETS, HELD_US = 32, 500_000
 LOOKS_PER_SECOND = 100
@@ -28,6 +29,9 @@ LOOKS_PER_SECOND = 100
 MISSING = 512
 """numbers of an up that are remembered as missing; a wider gap is given up"""
 
+SLACK = 548
+"""beyond the largest datagram: what is longer is seen to be, not cut unseen"""
+
 RESTART = 3000
 """a gap that no loss explains (RFC 3550 appendix A.1): not counted as lost"""
 
@@ -35,7 +39,7 @@ TWCC_NEAR = 1000
 ARRIVALS = 512
 LOUD_DBOV = -35
 STUN_COOKIE = b"\x21\x12\xa4\x42"
-STUN_MAX = 548
+STUN_MAX = MAX_REQUEST
 RTCP_HEADER_SIZE = 8
 
 _REFUSALS = {AUTH_FAILED: "auth_failed", REPLAYED: "replayed", TOO_OLD: "too_old"}
@@ -45,7 +49,7 @@ class Intake:
     """Takes datagrams that lie in `buffer`, one at a time."""
 
     def __init__(self, outbox: Outbox, forwarder: Forwarder, limits: EngineLimits) -> None:
-        self.buffer = Buffer(limits.datagram + 548)
+        self.buffer = Buffer(limits.datagram + SLACK)
         self.by_addr: dict[Address, Peer] = {}
         self.heard = False
         """a packet came since the windows were last looked at, or one of them is open"""
