@@ -242,9 +242,11 @@ class WebRtcConnection:
                 self.session.set_track_settings(
                     identity, sid, replace(there.settings, disabled=True)
                 )
-        self.data.replay(
-            {s.publisher_sid: s.last_seq for s in state.datachannel_receive_states}
-        )
+        # a client that keeps no such numbers (Go) would take what is replayed for new packets
+        if state.datachannel_receive_states:
+            self.data.replay(
+                {s.publisher_sid: s.last_seq for s in state.datachannel_receive_states}
+            )
 
     # --- the transports and the end ----------------------------------------------------------
 
