@@ -1,7 +1,7 @@
 """Text to values by a model's annotations, and complaints that show no secret."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -24,6 +24,7 @@ class Config(BaseModel, extra="forbid"):
     anything: dict[str, Any] = {}
     password: SecretStr = SecretStr("")
     port: int = 0
+    enabled: Literal["all"] | tuple[str, ...] = "all"
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,8 @@ class Config(BaseModel, extra="forbid"):
         ("table", '{"url": "u"}', Server(url="u")),
         ("password", '{"not": "json for us"}', SecretStr('{"not": "json for us"}')),
         ("port", "12", 12),
+        ("enabled", "all", "all"),
+        ("enabled", "a, b", ("a", "b")),
     ],
 )
 def test_text_becomes_what_the_field_wants(field: str, text: str, value: object) -> None:

@@ -11,7 +11,7 @@ import difflib
 import json
 from collections.abc import Iterator, Mapping
 from types import UnionType
-from typing import Any, Union, cast, get_args, get_origin
+from typing import Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
 
@@ -61,7 +61,7 @@ def explain(
 
 def _decode_text(annotation: object, text: str) -> object:
     arms = list(_arms(annotation))
-    if any(arm in _TEXTUAL for arm in arms):
+    if any(arm in _TEXTUAL or text in _literals(arm) for arm in arms):
         return text
     shapes = {shape for arm in arms if (shape := _shape(arm)) is not None}
     stripped = text.strip()
@@ -73,6 +73,10 @@ def _decode_text(annotation: object, text: str) -> object:
     if list in shapes:
         return [part.strip() for part in stripped.split(",")] if stripped else []
     return text
+
+
+def _literals(arm: object) -> tuple[object, ...]:
+    return get_args(arm) if get_origin(arm) is Literal else ()
 
 
 def _arms(annotation: object) -> Iterator[object]:

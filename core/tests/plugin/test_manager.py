@@ -515,42 +515,6 @@ async def test_tryfirst_is_asked_first(manage: Manage) -> None:
     assert await manage(a=Good(), z=Eager()).find_api_secret("k") == "eager"
 
 
-# --- health --------------------------------------------------------------------------------------
-
-
-class Check:
-    """A health check with a scripted answer."""
-
-    name = "disk"
-
-    def __init__(self, answer: str | Exception | None) -> None:
-        self.answer = answer
-
-    async def check(self) -> str | None:
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
-
-
-@pytest.mark.parametrize(
-    ("answer", "said"),
-    [
-        (None, []),
-        ("full", ["acme/disk: full"]),
-        (OSError("/secret/path"), ["acme/disk: the check failed: OSError"]),
-    ],
-)
-async def test_health_checks_are_asked_one_by_one(
-    manage: Manage, answer: Any, said: list[str]
-) -> None:
-    checks: list[Offer[Any]] = [
-        Offer("acme", "dist-acme 1.0", Check(answer)),
-        Offer("other", "other 1.0", Check(None)),
-    ]
-
-    assert await manage().unwell(checks) == said
-
-
 # --- notify --------------------------------------------------------------------------------------
 
 

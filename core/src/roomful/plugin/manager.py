@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STARTUP_LIMIT_S, SHUTDOWN_LIMIT_S = 30.0, 10.0
-DRAIN_LIMIT_S, HEALTH_LIMIT_S = 5.0, 2.0
+DRAIN_LIMIT_S = 5.0
 DECIDE_LIMIT_S, PREPARE_LIMIT_S = 5.0, 10.0
 
 
@@ -261,23 +261,6 @@ class PluginManager(PluginRegistry):
     async def choose_room_options(self, name: str, grants: Grants) -> RoomOptions | None:
         """Return the options of a room that a join makes, None when no plugin cares."""
         return await self.first("choose_room_options", name=name, grants=grants)
-
-    async def unwell(self, checks: Iterable[Offer[HealthCheck]]) -> list[str]:
-        """Ask the health checks; return what is wrong, as `plugin/check: words`."""
-        answers = await asyncio.gather(*(self._asked(offer) for offer in checks))
-        return [answer for answer in answers if answer]
-
-    async def _asked(self, offer: Offer[HealthCheck]) -> str:
-        name = f"{offer.plugin}/{offer.value.name}"
-        try:
-            with on_behalf_of(offer.plugin, "health_checks"):
-                async with asyncio.timeout(HEALTH_LIMIT_S):
-                    wrong = await offer.value.check()
-        except Exception as error:
-            self.counters.failures[offer.plugin, "health_checks"] += 1
-            log.debug("health check failed", exc_info=True)
-            return f"{name}: the check failed: {type(error).__name__}"
-        return f"{name}: {wrong}" if wrong else ""
 
     # --- notify ------------------------------------------------------------------------------
 
