@@ -1,4 +1,4 @@
-"""Writes the generated pages of docs/reference: hooks, settings, command line.
+"""Writes the generated pages: hooks, settings and command line in docs/reference, and the index.
 
     python docs/generate.py           write them
     python docs/generate.py --check   exit 1 when a page is not what would be written
@@ -20,7 +20,7 @@ from roomful.plugin.discovery import discover, load_class
 from roomful.plugin.markers import API_VERSION, rule_of
 from roomful.settings import SECTIONS, Settings
 
-REFERENCE = Path(__file__).parent / "reference"
+DOCS = Path(__file__).parent
 OURS = "roomful-"
 NOTE = "<!-- Written by docs/generate.py (./dev docs): do not edit. -->\n\n"
 
@@ -29,7 +29,7 @@ def main(check: bool) -> int:
     """Write or compare every page."""
     wrong: list[str] = []
     for name, page in PAGES.items():
-        path, text = REFERENCE / name, NOTE + page()
+        path, text = DOCS / name, NOTE + page()
         if not check:
             path.write_text(text, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
@@ -208,10 +208,39 @@ ends it at once.
 
 """
 
+# --- index ---------------------------------------------------------------------------------------
+
+
+def index_page() -> str:
+    """Return the list of all pages, by folder, with their own titles."""
+    parts = ["# Documentation\n"]
+    for folder, about in FOLDERS.items():
+        pages = sorted((DOCS / folder).glob("*.md"))
+        if pages:
+            parts.append(f"\n## {about}\n\n")
+            parts += [f"- [{title(page)}]({folder}/{page.name})\n" for page in pages]
+    return "".join(parts)
+
+
+def title(page: Path) -> str:
+    """Return a page's first heading."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    return next(line.removeprefix("# ") for line in lines if line.startswith("# "))
+
+
+FOLDERS = {
+    "tutorial": "Tutorials",
+    "how-to": "How to",
+    "reference": "Reference",
+    "explanation": "Explanation",
+    "adr": "Decisions, never edited, only superseded",
+}
+
 PAGES: dict[str, Callable[[], str]] = {
-    "hooks.md": hooks_page,
-    "settings.md": settings_page,
-    "cli.md": cli_page,
+    "reference/hooks.md": hooks_page,
+    "reference/settings.md": settings_page,
+    "reference/cli.md": cli_page,
+    "README.md": index_page,
 }
 
 if __name__ == "__main__":
