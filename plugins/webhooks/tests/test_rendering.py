@@ -7,8 +7,6 @@ import json
 import pytest
 from google.protobuf import json_format
 from livekit.protocol import webhook
-from roomful_webhooks.config import WebhooksConfig
-from roomful_webhooks.rendering import render
 
 from roomful.eventlog import EventRecord
 from roomful.model.enums import DisconnectReason, ParticipantKind, ParticipantState, TrackKind
@@ -23,14 +21,25 @@ from roomful.model.events import (
 from roomful.model.participant import ParticipantInfo
 from roomful.model.permission import Permission
 from roomful.model.track import TrackInfo
+from roomful_webhooks.config import WebhooksConfig
+from roomful_webhooks.rendering import render
 
 ROOM = RoomInfo("RM_1", "studio", RoomOptions(), "", 1_000)
 
 
 def participant(kind: ParticipantKind = ParticipantKind.STANDARD) -> ParticipantInfo:
     return ParticipantInfo(
-        "PA_1", "ada", "Ada", kind, ParticipantState.ACTIVE, "m", {"k": "v"}, Permission(), 2_000,
-        3, disconnect_reason=DisconnectReason.UNKNOWN_REASON,
+        "PA_1",
+        "ada",
+        "Ada",
+        kind,
+        ParticipantState.ACTIVE,
+        "m",
+        {"k": "v"},
+        Permission(),
+        2_000,
+        3,
+        disconnect_reason=DisconnectReason.UNKNOWN_REASON,
     )
 
 
@@ -67,8 +76,8 @@ def test_track_events_carry_room_participant_and_track():
 
     assert body["track"]["sid"] == "TR_1"
     assert body["track"]["mimeType"] == "video/VP8"
-    assert body["participant"]["sid"] == "PA_1"
-    assert body["room"]["name"] == "studio"
+    assert body["participant"] == {"sid": "PA_1", "identity": "ada"}
+    assert body["room"] == {"sid": "RM_1", "name": "studio"}
 
 
 def test_plugin_events_bring_their_own_fields():
@@ -79,6 +88,20 @@ def test_plugin_events_bring_their_own_fields():
     assert "room" not in body
 
 
+def test_plugin_event_cannot_pretend_to_be_another():
+    forged = {"event": "room_finished", "id": "EV_9", "createdAt": "1", "job": {}}
+
+    body = rendered(PluginEvent("agent_job_started", ROOM, forged))
+
+    assert body == {
+        "event": "agent_job_started", "id": "EV_1", "createdAt": "1700000000", "job": {},
+    }  # fmt: skip
+
+
+def test_urls_show_in_no_repr():
+    assert "hunter2" not in repr(WebhooksConfig(urls=("https://a.example/?key=hunter2",)))
+
+
 def test_body_is_the_same_for_every_attempt():
     record = EventRecord(7, "EV_1", 1_000, ParticipantJoined(ROOM, participant()))
 
@@ -87,16 +110,19 @@ def test_body_is_the_same_for_every_attempt():
 
 @pytest.mark.parametrize(
     ("include", "exclude", "sent"),
-    [((), (), True), (("room_started",), (), True), (("other",), (), False),
-     ((), ("room_started",), False), (("room_started",), ("room_started",), False)],
+    [
+        ((), (), True),
+        (("room_started",), (), True),
+        (("other",), (), False),
+        ((), ("room_started",), False),
+        (("room_started",), ("room_started",), False),
+    ],
 )
 def test_filters_choose_by_name(include: tuple[str, ...], exclude: tuple[str, ...], sent: bool):
     assert WebhooksConfig(include=include, exclude=exclude).wants("room_started") is sent
 
 
-@pytest.mark.parametrize(
-    "urls", [["ftp://example.org"], ["http://"], ["http://a/", "http://a/"]]
-)
+@pytest.mark.parametrize("urls", [["ftp://example.org"], ["http://"], ["http://a/", "http://a/"]])
 def test_urls_that_receive_nothing_are_refused(urls: list[str]):
-    with pytest.raises(ValueError, match="url|URL"):
+    with pytest.raises(ValueError, match=r"url|URL"):
         WebhooksConfig(urls=urls)

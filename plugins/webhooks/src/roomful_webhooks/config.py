@@ -11,10 +11,10 @@ class WebhooksConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    urls: tuple[str, ...] = Field((), max_length=32, description="receivers; each gets every event")
-    api_key: str = Field(
-        "", description="API key that signs; empty: the only one in [keys]"
+    urls: tuple[str, ...] = Field(
+        (), max_length=32, repr=False, description="receivers; each gets every event"
     )
+    api_key: str = Field("", description="API key that signs; empty: the only one in [keys]")
     include: tuple[str, ...] = Field(
         (), description="event names to send, such as room_started; empty: all"
     )
@@ -23,10 +23,10 @@ class WebhooksConfig(BaseModel):
     @field_validator("urls")
     @classmethod
     def _are_http(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        for url in urls:
+        for number, url in enumerate(urls, 1):
             parsed = URL(url)
             if parsed.scheme not in ("http", "https") or not parsed.host:
-                raise ValueError(f"{url!r} is not an http or https URL")
+                raise ValueError(f"URL number {number} is not an http or https URL")
         if len(set(urls)) != len(urls):
             raise ValueError("a URL stands twice")
         return urls

@@ -1,8 +1,6 @@
-"""One receiver: reads the log from its own place, sends in order per room, tries again.
+"""One receiver: reads the log from its own place and sends what its outbox says is due.
 
-Each event is delivered at least once, with the same id and the same body however often. Rooms are
-independent of each other within a batch; the place in the log moves over what is done without a
-gap, so that a server that is killed goes on where it was.
+Each event is delivered at least once, with the same id and the same body however often.
 """
 
 from __future__ import annotations
@@ -12,11 +10,11 @@ import base64
 import hashlib
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from roomful.errors import TransportError
-from roomful.eventlog import Cursor, EventRecord
 from roomful_webhooks.config import WebhooksConfig
+from roomful_webhooks.outbox import Outbox, Pending
 from roomful_webhooks.rendering import render
 
 if TYPE_CHECKING:
@@ -26,18 +24,14 @@ log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/webhook+json"
 TOKEN_TTL_S = 300
-BATCH = 100
-ROOMS_AT_ONCE = 8
-FIRST_PAUSE_S, LAST_PAUSE_S = 1.0, 300.0
-_TRY_AGAIN = frozenset({408, 425, 429})
+CURSORS = "webhooks."
+_ABOUT_THE_EVENT = frozenset({400, 410, 413, 415, 422})
+"""answers that say the event itself is unwelcome; any other error may be mended and is retried"""
 
 
 def cursor_name(url: str) -> str:
     """The receiver's place in the log; URLs may hold secrets, so it names their hash."""
     return f"{CURSORS}{hashlib.sha256(url.encode()).hexdigest()[:24]}"
-
-
-CURSORS = "webhooks."
 
 
 class Receiver:
@@ -46,81 +40,107 @@ class Receiver:
     def __init__(self, server: RoomServer, config: WebhooksConfig, url: str, key: str) -> None:
         self._server, self._config = server, config
         self._url, self._key = url, key
-        self._done: set[int] = set()
+        self._changed = asyncio.Event()
+        self._was_down = False
         self.name = cursor_name(url)
-        self.refused = 0
-        """events that the receiver answered with an error that trying again does not mend"""
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Deliver what is in the log and what comes."""
         cursor = await self._server.events.cursor(self.name)
+        outbox = Outbox(cursor.position)
         ready()
-        while True:
-            batch = await self._server.events.read(cursor.position, BATCH)
-            if not batch:
-                await self._server.events.wait(cursor.position)
-                continue
-            await self._deliver(batch, cursor)
+        async with asyncio.TaskGroup() as deliveries:
+            while True:
+                self._changed.clear()
+                await self._fill(outbox)
+                for pending in self._due(outbox):
+                    deliveries.create_task(self._deliver(pending, outbox))
+                await cursor.advance(outbox.position)
+                await self._pause(outbox)
 
-    async def _deliver(self, batch: list[EventRecord], cursor: Cursor) -> None:
-        by_room: dict[str, list[EventRecord]] = {}
-        for record in batch:
-            by_room.setdefault(record.room, []).append(record)
-        gate = asyncio.Semaphore(ROOMS_AT_ONCE)
-        first = batch[0].seq
-
-        async def room(records: list[EventRecord]) -> None:
-            for record in records:
-                if record.name and self._config.wants(record.name):
-                    await self._send(record, gate)
-                await self._note_done(record.seq, first, cursor)
-
-        self._done.clear()
-        async with asyncio.TaskGroup() as group:
-            for records in by_room.values():
-                group.create_task(room(records))
-        await cursor.advance(batch[-1].seq)
-
-    async def _note_done(self, seq: int, first: int, cursor: Cursor) -> None:
-        """Move the place in the log over everything done without a gap."""
-        self._done.add(seq)
-        at = max(cursor.position, first - 1)
-        while at + 1 in self._done:
-            at += 1
-            self._done.discard(at)
-        await cursor.advance(at)
-
-    async def _send(self, record: EventRecord, gate: asyncio.Semaphore) -> None:
-        """Send one event until the receiver took it, or said that it never will."""
-        body = render(record)
-        pause = FIRST_PAUSE_S
-        while True:
-            async with gate:
-                problem = await self._attempt(body)
-            if problem is None:
+    async def _fill(self, outbox: Outbox) -> None:
+        """Take from the log what there is room for."""
+        while outbox.room and outbox.read < self._server.events.last_seq:
+            records = await self._server.events.read(outbox.read, outbox.room)
+            if not records:
                 return
-            log.warning(
-                "webhook not delivered",
-                extra={"event": record.name, "event_id": record.id, "problem": problem,
-                       "again_in_s": pause},
-            )
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LAST_PAUSE_S)
+            outbox.offer(records, self._config.wants, self._server.clock.monotonic())
 
-    async def _attempt(self, body: bytes) -> str | None:
-        """Return why it is worth trying again, None when it is over."""
+    def _due(self, outbox: Outbox) -> list[Pending]:
+        clock = self._server.clock
+        before = outbox.dropped
+        due = outbox.due(clock.monotonic(), clock.wall_ms())
+        if outbox.dropped > before:
+            log.error(
+                "webhooks given up after a day",
+                extra={"receiver": self.name, "events": outbox.dropped - before},
+            )
+        return due
+
+    async def _pause(self, outbox: Outbox) -> None:
+        """Wait until a delivery ended, something is due, or the log has more."""
+        due = outbox.next_due()
+        timeout = None if due is None else max(0.0, due - self._server.clock.monotonic())
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._changed.wait())]
+        if outbox.room:
+            waits.append(asyncio.ensure_future(self._server.events.wait(outbox.read)))
+        try:
+            await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _deliver(self, pending: Pending, outbox: Outbox) -> None:
+        """Make one attempt and tell the outbox."""
+        status, problem = await self._attempt(render(pending.record))
+        if status is not None and 200 <= status < 300:
+            outbox.delivered(pending, self._server.clock.monotonic())
+        elif status in _ABOUT_THE_EVENT:
+            outbox.refused(pending)
+            self._tell(logging.ERROR, "webhook refused", pending, problem)
+        else:
+            outbox.failed(pending, self._server.clock.monotonic())
+            self._tell(logging.DEBUG, "webhook not delivered", pending, problem)
+        self._tell_change(outbox, problem)
+        self._changed.set()
+
+    async def _attempt(self, body: bytes) -> tuple[int | None, str]:
+        """Send once; return the status, None where there was none, and what was wrong."""
         digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
         token = await self._server.tokens.issue(self._key, {"sha256": digest}, ttl_s=TOKEN_TTL_S)
         try:
             answer = await self._server.outbound.request(
-                "POST", self._url, operator=True, body=body,
+                "POST",
+                self._url,
+                operator=True,
+                body=body,
                 headers={"Content-Type": CONTENT_TYPE, "Authorization": token},
             )
         except TransportError as error:
-            return error.message
-        if answer.status >= 500 or answer.status in _TRY_AGAIN:
-            return f"status {answer.status}"
-        if answer.status >= 300:
-            self.refused += 1
-            log.error("webhook refused", extra={"status": answer.status})
-        return None
+            return None, error.message
+        return answer.status, f"status {answer.status}"
+
+    def _tell(self, level: int, message: str, pending: Pending, problem: str) -> None:
+        record = pending.record
+        log.log(
+            level,
+            message,
+            extra={
+                "receiver": self.name,
+                "event": record.name,
+                "event_id": record.id,
+                "problem": problem,
+                "attempts": pending.attempts,
+            },
+        )
+
+    def _tell_change(self, outbox: Outbox, problem: str) -> None:
+        """One line when a receiver goes down and one when it is back, not one an attempt."""
+        if outbox.is_down == self._was_down:
+            return
+        self._was_down = outbox.is_down
+        extra = {"receiver": self.name, "problem": problem}
+        if outbox.is_down:
+            log.warning("webhook receiver is down, events wait in the log", extra=extra)
+        else:
+            log.info("webhook receiver is back", extra=extra)

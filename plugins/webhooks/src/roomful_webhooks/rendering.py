@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from google.protobuf import json_format
-from livekit.protocol import webhook
+from livekit.protocol import models, webhook
 
 from roomful.api.wire import participant_to_wire, room_to_wire, track_to_wire
 from roomful.eventlog import EventRecord
@@ -14,6 +14,8 @@ from roomful.model.events import (
     ParticipantJoined,
     ParticipantLeft,
     PluginEvent,
+    RoomFinished,
+    RoomStarted,
     TrackPublished,
     TrackUnpublished,
 )
@@ -21,21 +23,29 @@ from roomful.model.events import (
 
 def render(record: EventRecord) -> bytes:
     """Return the body: lowerCamel names, unset fields left out, the same for every attempt."""
-    event = record.event
     message = webhook.WebhookEvent(
         event=record.name, id=record.id, created_at=record.created_at_ms // 1000
     )
-    if event.room is not None:
-        message.room.CopyFrom(room_to_wire(event.room))
-    match event:
-        case ParticipantJoined() | ParticipantLeft() | ParticipantConnectionAborted():
-            message.participant.CopyFrom(participant_to_wire(event.participant))
-        case TrackPublished() | TrackUnpublished():
-            message.participant.CopyFrom(participant_to_wire(event.participant))
-            message.track.CopyFrom(track_to_wire(event.track))
-        case _:
+    match record.event:
+        case RoomStarted(room) | RoomFinished(room):
+            message.room.CopyFrom(room_to_wire(room))
+        case (
+            ParticipantJoined(room, participant)
+            | ParticipantLeft(room, participant)
+            | ParticipantConnectionAborted(room, participant)
+        ):
+            message.room.CopyFrom(room_to_wire(room))
+            message.participant.CopyFrom(participant_to_wire(participant))
+        case TrackPublished(room, participant, track) | TrackUnpublished(room, participant, track):
+            # as the reference has it: who and where, not everything about them
+            message.room.CopyFrom(models.Room(sid=room.sid, name=room.name))
+            message.participant.CopyFrom(
+                models.ParticipantInfo(sid=participant.sid, identity=participant.identity)
+            )
+            message.track.CopyFrom(track_to_wire(track))
+        case PluginEvent():
             pass
     fields = json_format.MessageToDict(message)
-    if isinstance(event, PluginEvent):
-        fields |= event.webhook
+    if isinstance(record.event, PluginEvent):
+        fields = {**record.event.webhook, **fields}
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
