@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
+from roomful.api.source import source_of
 from roomful.auth.grants import Grants
 from roomful.errors import (
     InvalidArgument,
@@ -26,6 +27,7 @@ from roomful_webrtc import requests
 from roomful_webrtc.client_join import ClientJoin
 from roomful_webrtc.connection import WebRtcConnection, leave_request
 from roomful_webrtc.factory import TRANSPORT, Knock
+from roomful_webrtc.join_rate import JoinRate
 from roomful_webrtc.services import Services
 from roomful_webrtc.socket import MAX_MESSAGE, PING_EVERY_S, SignalSocket
 
@@ -50,6 +52,7 @@ class Endpoint:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._joins = JoinRate(services.server.settings.limits.joins_per_s)
 
     def routes(self) -> Iterable[web.RouteDef]:
         for path, v1 in (("/rtc", False), ("/rtc/v1", True)):
@@ -82,11 +85,14 @@ class Endpoint:
     async def _socket(self, request: web.Request, *, v1: bool) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() != "websocket":
             return web.Response(status=404, text="404 page not found\n", headers=_CORS)
+        server = self._services.server
         try:
+            source = source_of(request, server.settings.trusted_proxies)
+            self._joins.admit(source, self._services.clock.monotonic())
             grants = await self._grants(request)
             join = ClientJoin.from_query(request.query, v1=v1)
             if not join.reconnect:
-                await self._services.server.check_join(join_request(grants, join))
+                await server.check_join(join_request(grants, join))
         except RequestError as error:
             return refusal(error)
         websocket = web.WebSocketResponse(
