@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from roomful.cli.setting_rows import setting_rows
+from roomful.settings import SECTIONS, Settings
+
 from .tree import ROOT, calls, members, sources, tracked
 
 CLOCKS = {
@@ -15,6 +18,10 @@ CLOCKS = {
 READS_TIME = re.compile(
     r"(time\.(time|monotonic|perf_counter)(_ns)?|datetime\.(datetime\.)?(now|utcnow|today))\Z"
 )
+BLOCK_ON_PURPOSE = {"core/tests/plugin/test_loop_lag.py"}
+"""Tests of what happens when the loop is blocked."""
+NEED_OTHER_TOOLS = {"tests/interop/test_go.py"}
+"""Suites marked apart, which `./dev test` does not run and `./dev interop` reports as skipped."""
 UNBOUNDED = {"asyncio.Queue": 0, "queue.Queue": 0, "Queue": 0, "deque": 1, "collections.deque": 1}
 """Queue → arguments that it takes before its bound."""
 
@@ -25,7 +32,9 @@ def test_queues_are_bounded_or_say_beside_them_by_what() -> None:
         lines = text.splitlines()
         for name, call in calls(tree):
             if name.endswith("SimpleQueue") or (name in UNBOUNDED and not has_bound(name, call)):
-                near = lines[max(0, call.lineno - 2) : call.end_lineno + 1 if call.end_lineno else None]
+                near = lines[
+                    max(0, call.lineno - 2) : call.end_lineno + 1 if call.end_lineno else None
+                ]
                 if not any("bounded" in line for line in near):
                     found.append(f"{path}:{call.lineno}: {name}")
 
@@ -65,13 +74,25 @@ def test_participants_enter_rooms_by_the_door_only() -> None:
     for path, _, tree in sources():
         for name, _call in calls(tree):
             owner, _, method = name.rpartition(".")
-            if method in callers and owner.split(".")[-1] in ("room", "session", "_room", "_session"):
+            if method in callers and owner.split(".")[-1] in (
+                "room",
+                "session",
+                "_room",
+                "_session",
+            ):
                 callers[method].add(str(path))
 
     assert callers == {
         "add": {"core/src/roomful/room/session.py"},
         "enter": {"core/src/roomful/room/door.py"},
     }
+
+
+def test_every_setting_is_read_by_something() -> None:
+    names = {name.rpartition(".")[2] for name, *_ in setting_rows(Settings)} - {*SECTIONS, "mode"}
+    read = "\n".join(text for path, text, _ in sources() if path.name != "settings.py")
+
+    assert [name for name in sorted(names) if not re.search(rf"\.{name}\b", read)] == []
 
 
 def test_modules_are_named_by_a_noun() -> None:
@@ -86,7 +107,7 @@ def test_unit_tests_do_not_block() -> None:
         for member in members()
         for path in (member.folder / "tests").rglob("*.py")
         for name, call in calls(ast.parse(path.read_text("utf-8")))
-        if name == "time.sleep"
+        if name == "time.sleep" and str(path.relative_to(ROOT)) not in BLOCK_ON_PURPOSE
     ]
 
     assert found == []
@@ -100,7 +121,7 @@ def test_no_test_is_skipped() -> None:
         if path.suffix == ".py" and path.name != Path(__file__).name and skips.search(text_of(path))
     ]
 
-    assert found == []
+    assert set(found) - NEED_OTHER_TOOLS == set()
 
 
 @pytest.mark.parametrize(

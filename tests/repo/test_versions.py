@@ -74,7 +74,9 @@ def test_every_plugin_is_in_the_extra_all_and_has_an_extra_of_its_own() -> None:
                     follow(nested)
             else:
                 reached.add(requirement.name)
-                reached.update(r.name for m in members() if m.name == requirement.name for r in ours(m))
+                reached.update(
+                    r.name for m in members() if m.name == requirement.name for r in ours(m)
+                )
 
     follow("all")
     plugins = {name: member.name for member in members() for name in member.plugins}
@@ -115,7 +117,9 @@ def test_plugin_readmes_have_the_same_headings() -> None:
 
 
 def test_workspace_is_what_is_installed() -> None:
-    installed = {name for name, found in discover().items() if found.distribution.startswith("roomful-")}
+    installed = {
+        name for name, found in discover().items() if found.distribution.startswith("roomful-")
+    }
 
     assert installed == {name for member in members() for name in member.plugins}
 
@@ -123,9 +127,7 @@ def test_workspace_is_what_is_installed() -> None:
 def test_constraints_hold_versions_only_and_satisfy_every_requirement() -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
-    versions = {
-        canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in pins
-    }
+    versions = {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in pins}
 
     assert [line for line in lines if "/" in line and not line.startswith("#")] == []
     wanted = [r for member in ALL for r in requirements(member)]

@@ -54,7 +54,9 @@ def root() -> Distribution:
 def members() -> tuple[Distribution, ...]:
     """Return the workspace's distributions, the template left out."""
     files = [ROOT / "core/pyproject.toml"]
-    files += sorted(ROOT.glob("libs/*/pyproject.toml")) + sorted(ROOT.glob("plugins/*/pyproject.toml"))
+    files += sorted(ROOT.glob("libs/*/pyproject.toml")) + sorted(
+        ROOT.glob("plugins/*/pyproject.toml")
+    )
     return tuple(read(file.parent) for file in files if file.parent.name != "template")
 
 
