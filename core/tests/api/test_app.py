@@ -312,6 +312,22 @@ class TestConnections:
             )
             assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 200")
 
+    async def test_websocket_was_let_in_by_its_handler(self, make_api, monkeypatch):
+        async def socket(request):
+            ws = web.WebSocketResponse()
+            await ws.prepare(request)
+            async for _ in ws:
+                pass
+            return ws
+
+        monkeypatch.setattr(connections, "UNPROVED_CONNECTIONS", 1)
+        api = await make_api(routes(web.get("/rtc", socket)))
+        sockets = [await api.session.ws_connect(api.url + "/rtc") for _ in range(3)]
+
+        assert (await get(api, "/"))[0] == 200
+        for ws in sockets:
+            await ws.close()
+
     async def test_trusted_proxy_is_not_counted(self, make_api, monkeypatch):
         monkeypatch.setattr(connections, "UNPROVED_CONNECTIONS", 1)
         api = await make_api(trusted_proxies=["127.0.0.0/8"])

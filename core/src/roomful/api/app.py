@@ -38,7 +38,7 @@ def create_app(server: RoomServer, offers: Offers) -> web.Application:
         middlewares=[observing(counts, server.clock), answer_preflight, contain, guard_body],
     )
     app[COUNTS], app[DOOR] = counts, door
-    app.on_response_prepare.append(set_headers)
+    app.on_response_prepare.extend((set_headers, door.note_upgrade))
     services = [RoomService(server).service(), *(offer.value for offer in offers.rpc_services)]
     twirp = Twirp(
         server.tokens,

@@ -65,6 +65,14 @@ class Door:
         if not self._unproved[source]:
             del self._unproved[source]
 
+    async def note_upgrade(self, request: web.Request, response: web.StreamResponse) -> None:
+        """A handler that makes a WebSocket of a connection has checked who comes by it.
+
+        Signal `on_response_prepare`.
+        """
+        if response.status == 101:
+            self.proved(request.transport)
+
     def refuse(self, reason: str) -> None:
         """Count a refusal."""
         self._counts.refused[reason] += 1

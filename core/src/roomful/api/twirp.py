@@ -7,6 +7,7 @@ at the door: route → encoding → token → rate → size → parse → permis
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -157,7 +158,11 @@ def error_response(
     body: dict[str, object] = {"code": code, "msg": message}
     if meta:
         body["meta"] = dict(meta)
-    return web.json_response(body, status=status or HTTP_STATUS[code])
+    return web.Response(
+        body=json.dumps(body).encode(),
+        status=status or HTTP_STATUS[code],
+        headers={"Content-Type": JSON},
+    )
 
 
 def _refusal(error: RoomfulError, call: _Call) -> web.Response:
