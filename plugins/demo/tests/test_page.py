@@ -47,7 +47,9 @@ MARKER_IN_PICTURE = """video => {
 
 @pytest.fixture(scope="module")
 def link() -> Iterator[str]:
-    """A running demo's join link."""
+    """A running demo's join link; the page's client is fetched where it is not there yet."""
+    fetch = Path(__file__).parents[1] / "fetch_client.py"
+    subprocess.run([sys.executable, str(fetch)], check=True)
     command = [str(Path(sys.executable).with_name("roomful")), "demo", "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -88,6 +88,8 @@ async def test_two_guests_of_one_name_are_two_participants(client: Client) -> No
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Host": "rebound.example"},
+        {"Host": "127.0.0.1; x"},
+        {"Host": "127.0.0.1@rebound.example"},
         {"Content-Type": "text/plain"},
         {"Content-Type": "application/x-www-form-urlencoded"},
     ],

@@ -89,8 +89,7 @@ class Listener:
 
     def _on_subscribed(self, track: rtc.Track, *_: object) -> None:
         self.tracks[track.kind] = track
-        work = self._hear if track.kind == rtc.TrackKind.KIND_AUDIO else self._see
-        self._answer(self._follow(track.kind, work(track)))
+        self._answer(self._follow(track))
 
     def _on_data(self, packet: rtc.DataPacket) -> None:
         if packet.topic == ECHO_TOPIC and packet.participant is not None:
@@ -123,12 +122,13 @@ class Listener:
             while not self._answers.empty():
                 self._answers.get_nowait().close()
 
-    async def _follow(self, kind: int, work: Coroutine[Any, Any, None]) -> None:
+    async def _follow(self, track: rtc.Track) -> None:
         """Measure this track from now on, instead of an earlier one of its kind."""
-        if (before := self._streams.pop(kind, None)) is not None:
+        if (before := self._streams.pop(track.kind, None)) is not None:
             await before.aclose()
-        self._streams[kind] = stack = AsyncExitStack()
-        await stack.enter_async_context(running(work))
+        work = self._hear if track.kind == rtc.TrackKind.KIND_AUDIO else self._see
+        self._streams[track.kind] = stack = AsyncExitStack()
+        await stack.enter_async_context(running(work(track)))
 
     async def _hear(self, track: rtc.Track) -> None:
         loop = asyncio.get_running_loop()

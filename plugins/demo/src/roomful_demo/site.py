@@ -112,7 +112,8 @@ class Site:
         own = (f"http://{request.host}", f"https://{request.host}")
         if request.headers.get("Origin", own[0]) not in own:
             return "only the page itself may ask for a token"
-        if self._loopback_only and not _is_loopback(request.url.host or ""):
+        authority = _AUTHORITY.fullmatch(request.host)
+        if authority is None or (self._loopback_only and not _is_loopback(authority["host"])):
             return "this server listens on loopback; open the page as http://127.0.0.1"
         return None
 
@@ -152,7 +153,7 @@ def content_policy(secure: bool, host: str) -> str:
     )
 
 
-_AUTHORITY = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?")
+_AUTHORITY = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?")
 
 
 def _is_loopback(host: str) -> bool:
