@@ -35,6 +35,7 @@ async def test_packets_of_both_kinds_arrive_with_topic_and_sender(
     ):
         await left.meets("right")
         await left.local.publish_data(b"surely", topic="one")
+        await until(lambda: len(right.data) == 1)  # now the channels are open
         await left.local.publish_data(b"maybe", reliable=False, topic="two")
         await until(lambda: len(right.data) == 2)
 

@@ -143,13 +143,14 @@ class WebRtcConnection:
         session_id = secrets.randbits(62)
         primary_is_subscriber = self.participant.permission.can_subscribe
         if self.join.single_pc:
-            peer = plane.peer(PeerEvents(self, primary=True, upstream=True))
+            peer = plane.peer(PeerEvents(self, primary=True, upstream=True, downstream=True))
             return SinglePc(peer, self.publisher, self.subscriber, self.send, session_id)
         upstream = plane.peer(
-            PeerEvents(self, primary=not primary_is_subscriber, upstream=True)
+            PeerEvents(self, primary=not primary_is_subscriber, upstream=True, downstream=False)
         )
         downstream = plane.peer(
-            PeerEvents(self, primary=primary_is_subscriber, upstream=False), channels=CHANNELS
+            PeerEvents(self, primary=primary_is_subscriber, upstream=False, downstream=True),
+            channels=CHANNELS,
         )
         return DualPc(
             upstream, downstream, self.publisher, self.subscriber, self.send, session_id,
@@ -274,6 +275,8 @@ class WebRtcConnection:
 
     def fail(self, problem: str) -> None:
         """The client broke the protocol: it is told and leaves, the room goes on."""
+        if not self.session.is_live(self.participant):
+            return  # it is on its way out, whatever else it says
         log.warning(
             "client broke the protocol",
             extra={"problem": problem, "participant": self.participant.sid},

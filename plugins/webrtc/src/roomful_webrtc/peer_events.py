@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from livekit.protocol import rtc
 
+from roomful.errors import RemoteProtocolError
 from roomful_rtc.quality import PeerQuality
 from roomful_rtc.sink import WireSink
 from roomful_rtc.source import WireSource
@@ -17,11 +18,16 @@ if TYPE_CHECKING:
 class PeerEvents:
     """Answers to `roomful_rtc.peer.PeerObserver`."""
 
-    def __init__(self, connection: WebRtcConnection, *, primary: bool, upstream: bool) -> None:
-        """`primary`: this transport makes the participant ACTIVE. `upstream`: it publishes."""
+    def __init__(
+        self, connection: WebRtcConnection, *, primary: bool, upstream: bool, downstream: bool
+    ) -> None:
+        """`primary`: this transport makes the participant ACTIVE.
+
+        `upstream`: it publishes; `downstream`: it subscribes. A single transport does both.
+        """
         self._connection = connection
         self._primary = primary
-        self._upstream = upstream
+        self._upstream, self._downstream = upstream, downstream
 
     def on_connected(self) -> None:
         if self._primary:
@@ -37,11 +43,16 @@ class PeerEvents:
         self._connection.transport_lost()
 
     def on_channel_open(self, label: str) -> None:
-        self._connection.data.opened(label)
+        if self._downstream:  # the client's own channel of that name opens on the other transport
+            self._connection.data.opened(label)
 
     def on_message(self, label: str, data: bytes) -> None:
-        if self._upstream:
+        if not self._upstream:
+            return
+        try:
             self._connection.data.receive(label, data)
+        except RemoteProtocolError as error:
+            self._connection.fail(error.message)
 
     def on_source_bound(self, source: WireSource) -> None:
         self._connection.publisher.bound_to(source)
