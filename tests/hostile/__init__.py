@@ -1,0 +1,1 @@
+"""Attackers against a running server, each beside a witness room that must notice nothing."""
