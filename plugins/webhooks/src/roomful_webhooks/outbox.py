@@ -81,6 +81,7 @@ class Outbox:
             self.read = record.seq
             self._order.append(pending)
             if record.name and wants(record.name):
+                # all lanes together are bounded by the window
                 self._lanes.setdefault(record.room, deque()).append(pending)
             else:
                 pending.done = True
