@@ -17,6 +17,7 @@ import pytest
 from roomful_demo import duo, presenter
 from roomful_demo.melody import Samples
 from roomful_demo.picture import HEIGHT, WIDTH, Picture
+from roomful_demo.settings import demo_settings
 from roomful_demo.show import run
 
 pytestmark = pytest.mark.interop
@@ -115,14 +116,14 @@ def silence(_: int, count: int) -> Samples:
 
 @pytest.mark.usefixtures("quiet")
 def test_a_black_and_silent_presenter_is_found_out(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(presenter, "paint", black)
     monkeypatch.setattr(presenter, "samples", silence)
     monkeypatch.setattr(duo, "MEDIA_WITHIN_S", 4.0)
     began = time.monotonic()
 
-    code = run(once=True, port=0)
+    code = run(demo_settings(0, tmp_path), once=True)
 
     out = capsys.readouterr().out
     assert code == 1, out

@@ -13,7 +13,8 @@ from roomful.plugin import Plugin, hookimpl
 from roomful.plugin.manager import PluginManager
 from roomful_demo.plugin import DemoPlugin
 from roomful_demo.scene import Stage
-from roomful_demo.show import check_all, demo_settings, scenes_of
+from roomful_demo.settings import demo_settings
+from roomful_demo.show import check_all, scenes_of
 
 STAGE = Stage("ws://127.0.0.1:1", "demo", "devkey", "secret")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
+from pathlib import Path
 
 DEFAULT_PORT = 7880
 
@@ -39,6 +41,12 @@ def _run(arguments: argparse.Namespace) -> int:
         # What follows takes some seconds; the next line takes the place of this one.
         sys.stdout.write("starting …\r")
         sys.stdout.flush()
-    from roomful_demo.show import run
+    from roomful.cli.preflight import preflight
+    from roomful_demo.settings import demo_settings
 
-    return run(once=arguments.once, port=arguments.port)
+    with tempfile.TemporaryDirectory(prefix="roomful-demo-") as data_dir:
+        settings = demo_settings(arguments.port, Path(data_dir))
+        preflight(settings)
+        from roomful_demo.show import run
+
+        return run(settings, once=arguments.once)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -26,8 +24,6 @@ from roomful_demo.scene import Line, Scene, Stage
 from roomful_demo.site import PATH, ROOM, has_client
 from roomful_demo.terminal import REDRAW_S, coloured, display, log_to
 
-LOOPBACK = "127.0.0.1"
-DRAIN_S = 5
 _UNHEARD = ("livekit", "roomful.plugin.stalls")
 """the SDK logs every connection, but a scene says itself what failed; and the loop's stalls are not
 the server's here, as clients that paint and listen run on it as well"""
@@ -37,7 +33,7 @@ NO_CLIENT = (
 )
 
 
-def run(*, once: bool, port: int) -> int:
+def run(settings: Settings, *, once: bool) -> int:
     """Run and return the exit code: 0 well, 1 something is missing. Raises `ConfigError`."""
     # Loading the SDK takes a second: not while the server's loop runs.
     import_module("roomful_demo.duo")
@@ -45,26 +41,7 @@ def run(*, once: bool, port: int) -> int:
     log_to(console)
     for name in _UNHEARD:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    with tempfile.TemporaryDirectory(prefix="roomful-demo-") as data_dir:
-        return asyncio.run(_run(demo_settings(port, Path(data_dir)), console, once=once))
-
-
-def demo_settings(port: int, data_dir: Path) -> Settings:
-    """Return the settings of a server on loopback with the development key.
-
-    The environment may add to them (`ROOMFUL_…`), as with every command. Raises `ConfigError`.
-    """
-    return Settings.load(
-        arguments={
-            "port": port,
-            "bind": [LOOPBACK],
-            "data_dir": data_dir,
-            "keys": {DEV_KEY: DEV_SECRET},
-            "drain_timeout_s": DRAIN_S,
-            "rtc": {"node_ip": LOOPBACK, "udp_port": 0, "tcp_port": 0},
-        },
-        mode="dev",
-    )
+    return asyncio.run(_run(settings, console, once=once))
 
 
 async def _run(settings: Settings, console: Console, *, once: bool) -> int:
