@@ -18,7 +18,8 @@ from ipaddress import ip_address, ip_network
 
 from aiohttp import web
 
-from roomful.api.app import create_app
+from roomful.api.app import create_app, create_runner
+from roomful.auth.claims import ClaimRules
 from roomful.auth.grants import Grants
 from roomful.auth.token import Tokens
 from roomful.bus import MemoryBus
@@ -128,7 +129,8 @@ class RoomServer:
         self.outbound = Outbound(TargetPolicy(allow_private=_LOOPBACK if settings.is_dev else ()))
         self._on_stop(self.outbound.close)
         keys = {key: secret.get_secret_value() for key, secret in settings.keys.items()}
-        self.tokens = Tokens(keys, self.plugins.find_api_secret, self.clock)
+        rules = ClaimRules(room_defaults=room_defaults(settings))
+        self.tokens = Tokens(keys, self.plugins.find_api_secret, self.clock, rules)
         self.rooms = RoomManager(
             self.clock,
             room_defaults(settings),
@@ -156,10 +158,7 @@ class RoomServer:
         return offers
 
     async def _open_http(self, offers: Offers) -> None:
-        runner = web.AppRunner(
-            create_app(self, offers), access_log=None, handle_signals=False,
-            max_line_size=32 << 10, max_field_size=32 << 10, shutdown_timeout=2.0,
-        )
+        runner = create_runner(create_app(self, offers))
         await runner.setup()
         self._on_stop(runner.cleanup)
         tls = tls_context(self.settings)

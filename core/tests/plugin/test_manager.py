@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from roomful.errors import ConfigError, NotFound, PluginError, Unavailable
-from roomful.plugin import Denied, Offer, Plugin, check, choose, hookimpl, notify, offer
+from roomful.plugin import Denied, Plugin, check, choose, hookimpl, notify, offer
 from roomful.plugin.manager import PluginManager
 from roomful.plugin.registry import PluginState
 

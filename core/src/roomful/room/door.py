@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from roomful.auth.check import GrantMissing, check
 from roomful.bounds import ATTRIBUTES_BYTES, IDENTITY_BYTES, METADATA_BYTES
 from roomful.clock import Clock
 from roomful.errors import (
@@ -54,10 +55,12 @@ class Door:
     async def check(self, request: JoinRequest) -> None:
         """Raise what `join` would refuse with, as far as it can be known before; enters nobody."""
         grants = request.grants
-        if not grants.room_join:
-            raise Unauthenticated("permissions denied: the token does not grant roomJoin")
-        if grants.room and grants.room != request.room:
-            raise Unauthenticated("permissions denied: the token is for another room")
+        try:
+            check(grants, "join", room=request.room)
+        except GrantMissing as error:
+            if grants.room_join and not request.room:
+                check_room_name(request.room)
+            raise Unauthenticated(f"{error.message}: the token needs {error.needs}") from error
         check_room_name(request.room)
         check_participant(request)
         self._factories.of(request.transport, grants.kind)

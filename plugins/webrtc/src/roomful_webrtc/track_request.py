@@ -55,7 +55,10 @@ def track_from_request(request: rtc.AddTrackRequest) -> TrackInfo:
         codecs=codecs,
         encryption=word_from_wire(Encryption, request.encryption),
         audio_features=tuple(int(feature) for feature in request.audio_features),
-        backup_codec_policy=int(request.backup_codec_policy),
+        # of audio the reference reports SIMULCAST, whatever was asked for
+        backup_codec_policy=int(models.SIMULCAST)
+        if kind is TrackKind.AUDIO
+        else int(request.backup_codec_policy),
     )
 
 
