@@ -24,7 +24,7 @@ from roomful.api.service import RpcMethod, RpcService, destination_field
 from roomful.auth.check import check
 from roomful.auth.grants import Grants
 from roomful.auth.token import TokenVerifier
-from roomful.bounds import API_BODY_BYTES, API_BODY_S, API_BURST_S, JSON_DEPTH, TokenBuckets
+from roomful.bounds import API_BODY_BYTES, API_BODY_S, API_BURST_S, JSON_DEPTH
 from roomful.clock import Clock, SystemClock
 from roomful.errors import (
     ResourceExhausted,
@@ -34,6 +34,7 @@ from roomful.errors import (
     Unimplemented,
 )
 from roomful.ids import random_text
+from roomful.token_bucket import BucketTable
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class Twirp:
         self._tokens, self._door = tokens, door
         self._services = {service.name: service for service in services}
         self._clock = clock or SystemClock()
-        self._buckets = TokenBuckets(requests_per_s, API_BURST_S * requests_per_s)
+        self._buckets = BucketTable(requests_per_s, API_BURST_S * requests_per_s)
 
     def routes(self) -> Iterable[web.RouteDef]:
         """The one route of all services."""

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from roomful.errors import RemoteProtocolError
+from roomful.token_bucket import TokenBucket
 from roomful_rtc import rtcp
-from roomful_rtc.token_bucket import TokenBucket
 
 REPORTS_PER_S, REPORTS_BURST = 50, 100
 BLOCKS_PER_COMPOUND = 4 * rtcp.MAX_BLOCKS

@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from roomful.clock import Clock, SystemClock
+from roomful.token_bucket import BucketTable, TokenBucket
 from roomful_rtc import stun
 from roomful_rtc.candidate import Candidate
 from roomful_rtc.certificate import LocalCertificate
 from roomful_rtc.engine import Address, Datagram, Engine, EngineEvent
 from roomful_rtc.handshake_gate import HANDSHAKES_AT_ONCE, HandshakeGate
 from roomful_rtc.ice_lite import AddressTable, IceEvent, IceLiteAgent
-from roomful_rtc.token_bucket import BucketTable, TokenBucket
 
 log = logging.getLogger(__name__)
 

@@ -29,6 +29,7 @@ from aiortc.rtcsctptransport import (
 
 from roomful.clock import Clock
 from roomful.errors import RemoteProtocolError
+from roomful.token_bucket import TokenBucket
 from roomful_rtc.channel_open import check_open
 from roomful_rtc.dtls import PeerDtls, drive
 from roomful_rtc.sctp_check import (
@@ -43,7 +44,6 @@ from roomful_rtc.sctp_check import (
     sctp_check,
 )
 from roomful_rtc.send_queue import SendQueue, Waiting
-from roomful_rtc.token_bucket import TokenBucket
 
 PORT = 5000
 MAX_MESSAGE = 65_535

@@ -26,6 +26,7 @@ from aiortc import RTCDataChannelParameters
 from aiortc.rtcdtlstransport import RTCDtlsFingerprint
 
 from roomful.errors import RemoteProtocolError, RoomfulError, TransportError
+from roomful.token_bucket import TokenBucket
 from roomful_rtc import ice_lite
 from roomful_rtc.candidate import Candidate
 from roomful_rtc.certificate import parse_fingerprint
@@ -34,7 +35,6 @@ from roomful_rtc.engine import Address
 from roomful_rtc.ice_lite import IceEvent, IceLiteAgent
 from roomful_rtc.mux import Mux
 from roomful_rtc.sctp import GuardedSctpTransport
-from roomful_rtc.token_bucket import TokenBucket
 from roomful_rtc.wire import Wire
 
 log = logging.getLogger(__name__)

@@ -34,7 +34,7 @@ from roomful.model.events import (
 )
 from roomful.model.participant import Participant
 from roomful.room.session import RoomSession
-from roomful_rtc.token_bucket import TokenBucket
+from roomful.token_bucket import TokenBucket
 from roomful_webrtc.broadcasts import Broadcasts
 from roomful_webrtc.data import DataChannels
 from roomful_webrtc.dual_pc import CHANNELS, DualPc

@@ -11,8 +11,8 @@ from roomful.errors import RemoteProtocolError, RequestError
 from roomful.model.events import DataMessage
 from roomful.model.participant import Participant
 from roomful.room.session import RoomSession
+from roomful.token_bucket import TokenBucket
 from roomful_rtc.peer import WirePeer
-from roomful_rtc.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
     from roomful_webrtc.services import Services

@@ -22,7 +22,7 @@ from roomful.errors import (
 )
 from roomful.model.enums import DisconnectReason
 from roomful.room.factories import JoinRequest
-from roomful_rtc.token_bucket import TokenBucket
+from roomful.token_bucket import TokenBucket
 from roomful_webrtc import requests
 from roomful_webrtc.client_join import ClientJoin
 from roomful_webrtc.connection import WebRtcConnection, leave_request

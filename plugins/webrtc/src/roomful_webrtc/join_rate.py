@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from roomful.bounds import TokenBuckets
 from roomful.errors import ResourceExhausted
+from roomful.token_bucket import BucketTable
 
 BURST_S = 2.5
 
@@ -18,7 +18,7 @@ class JoinRate:
     """Counts joins by source address."""
 
     def __init__(self, per_s: float) -> None:
-        self._buckets = TokenBuckets(per_s, max(1.0, per_s * BURST_S))
+        self._buckets = BucketTable(per_s, max(1.0, per_s * BURST_S))
 
     def admit(self, source: str, now: float) -> None:
         """Raise `ResourceExhausted` when this address knocks too often; `now` is monotonic."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from roomful_rtc.token_bucket import BucketTable, TokenBucket
+from roomful.token_bucket import BucketTable, TokenBucket
 
 
 def test_bucket_allows_its_burst_then_its_rate():
@@ -46,3 +48,22 @@ def test_table_keeps_keys_apart_and_forgets_the_one_unused_longest():
     assert len(table) == 2
     assert not table.take("a", 0.0)
     assert table.take("b", 0.0)
+
+
+def test_cost_is_taken_whole_or_not_at_all():
+    bucket = TokenBucket(rate=1, burst=10)
+
+    assert not bucket.take(0.0, 11)
+    assert bucket.take(0.0, 10)
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 0.5), max_size=100), st.integers(1, 20), st.integers(1, 20))
+def test_never_more_than_burst_and_rate_allow(gaps: list[float], rate: int, burst: int):
+    bucket, now, taken = TokenBucket(rate, burst), 0.0, 0
+
+    for gap in gaps:
+        now += gap
+        taken += bucket.take(now)
+
+    assert taken <= burst + rate * now + 1e-6

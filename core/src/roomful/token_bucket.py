@@ -32,19 +32,23 @@ class TokenBucket:
 
 
 class BucketTable:
-    """One bucket per key, for at most `size` keys: the one unused for longest gives way."""
+    """A bucket for each of many keys, at most `size`: the one unused for longest is forgotten.
+
+    A forgotten key starts with a full bucket again, so `size` bounds memory, not safety: make it
+    larger than a bucket's burst takes to refill at the rate keys come.
+    """
 
     __slots__ = ("_buckets", "_burst", "_rate", "_size")
 
-    def __init__(self, rate: float, burst: float, size: int) -> None:
+    def __init__(self, rate: float, burst: float, size: int = 10_000) -> None:
         self._rate, self._burst, self._size = rate, burst, size
         self._buckets: OrderedDict[Hashable, TokenBucket] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def take(self, key: Hashable, now: float) -> bool:
-        """Take one token of this key's bucket."""
+    def take(self, key: Hashable, now: float, cost: float = 1.0) -> bool:
+        """Take `cost` tokens of this key's bucket if they are there."""
         bucket = self._buckets.get(key)
         if bucket is None:
             if len(self._buckets) >= self._size:
@@ -52,4 +56,4 @@ class BucketTable:
             bucket = self._buckets[key] = TokenBucket(self._rate, self._burst)
         else:
             self._buckets.move_to_end(key)
-        return bucket.take(now)
+        return bucket.take(now, cost)
