@@ -203,11 +203,11 @@ def test_over_any_history_numbers_and_times_only_rise(
             out = receiver.send(item)
             assert out > highest
             highest, missing = out, 0
+            ordered.append(receiver.times[-1])
         else:
             missing += 1
             if kind == "lose":
                 lost[source].append(item)
-            ordered.append(receiver.times[-1])
     assert len(set(receiver.outs)) == len(receiver.outs)
     for earlier, later in itertools.pairwise(ordered):
         assert 0 < (later - earlier) & 0xFFFFFFFF < 1 << 31
