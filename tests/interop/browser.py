@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,9 +18,8 @@ from playwright.async_api import Browser, Page, async_playwright
 from .media import eventually
 from .server import RoomServer
 
-CLIENT_VERSION = "2.23.0"
 ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".dev" / "interop"
+FETCH = ROOT / "plugins/demo/fetch_client.py"
 PAGE = Path(__file__).with_name("page")
 CAMERA, MICROPHONE = "camera", "microphone"
 
@@ -39,17 +39,12 @@ FLAGS = [
 
 
 def client_script() -> Path:
-    """The JavaScript client from its npm package, fetched once into ``.dev``."""
-    package = CACHE / f"livekit-client-{CLIENT_VERSION}"
-    script = package / "node_modules/livekit-client/dist/livekit-client.umd.js"
-    if not script.exists():
-        npm = shutil.which("npm")
-        assert npm, "npm is missing: apt-get install npm"
-        package.mkdir(parents=True, exist_ok=True)
-        install = [npm, "install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]
-        install += ["--prefix", str(package), f"livekit-client@{CLIENT_VERSION}"]
-        subprocess.run(install, check=True, timeout=180, cwd=package)
-    return script
+    """The JavaScript client, fetched once: the one that the demo's page uses, pinned by its hash."""
+    fetched = subprocess.run(
+        [sys.executable, str(FETCH)], capture_output=True, text=True, check=False
+    )
+    assert fetched.returncode == 0, fetched.stderr
+    return FETCH.parent / "src/roomful_demo/page/client/livekit-client.umd.js"
 
 
 @asynccontextmanager
