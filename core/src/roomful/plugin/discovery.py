@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, Protocol, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from roomful.errors import ConfigError, PluginError
 from roomful.plugin.base import Plugin
@@ -145,11 +145,6 @@ def build(
             f"cannot be made: {type(error).__name__}: {error}",
             f"mend or disable {found.name!r}",
         ) from error
-
-
-def settings_model(cls: type[Plugin[Any]]) -> type[BaseModel]:
-    """Return the model of a plugin's settings."""
-    return cls.Config
 
 
 def _check_api(found: Found, cls: type[Plugin[Any]]) -> None:
