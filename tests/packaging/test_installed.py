@@ -64,7 +64,7 @@ def test_strangers_settings_are_shown_and_checked(third_party: Environment) -> N
     refused = third_party.roomful("dev", ROOMFUL_PLUGINS__CONFIG__ACME__GREETNG="hi")
 
     assert "[plugins.config.acme]" in shown.stdout
-    assert 'greeting  str  "hello"' in shown.stdout
+    assert 'greeting  text  "hello"' in shown.stdout
     assert refused.returncode == 2
     assert "'plugins.config.acme.greetng'" in refused.stderr
     assert "did you mean 'greeting'" in refused.stderr
