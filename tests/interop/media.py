@@ -48,6 +48,29 @@ def bars(width: int, height: int, colours: Sequence[tuple[int, int, int]] = BARS
     return picture
 
 
+CODE_BITS = 16
+
+
+def numbered(number: int, size: tuple[int, int] = (320, 240)) -> Picture:
+    """The bars with a number in black and white fields along the top."""
+    width, height = size
+    picture = bars(width, height)
+    field = width // CODE_BITS
+    for bit in range(CODE_BITS):
+        shade = 255 if number >> bit & 1 else 0
+        picture[: height // 8, bit * field : (bit + 1) * field, :3] = shade
+    return picture
+
+
+def number_of(picture: npt.NDArray[np.uint8]) -> int:
+    """The number that `numbered` put into a picture."""
+    height, width, _ = picture.shape
+    field = width // CODE_BITS
+    row = picture[height // 32 : height // 12].mean(axis=(0, 2))
+    middles = [row[bit * field + field // 4 : (bit + 1) * field - field // 4] for bit in range(16)]
+    return sum(1 << bit for bit, middle in enumerate(middles) if middle.mean() > 127)
+
+
 class Film:
     """Pictures published as a camera; `paint` makes the picture with the given number."""
 

@@ -221,7 +221,9 @@ async def test_attributes_metadata_and_name_travel_both_ways(
             assert seen.attributes == {"hand": "up", "colour": "red"}
             assert seen.metadata == '{"about": "me"}'
             assert seen.name == f"{one.identity} the first"
-            changed = other.told("participant_attributes_changed")
+            changed = other.told(
+                "participant_attributes_changed", lambda _, who, one=one: who.sid == one.local.sid
+            )
             assert changed and changed.about[0] == {"hand": "up", "colour": "red"}
 
             await one.local.set_attributes({"hand": ""})

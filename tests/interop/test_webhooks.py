@@ -78,7 +78,9 @@ async def published(server: RoomServer, room: str) -> None:
     """Wait until somebody's track is live in a room."""
     request = api.ListParticipantsRequest(room=room)
     async with server.api() as client, asyncio.timeout(10):
-        while not any(p.tracks for p in (await client.room.list_participants(request)).participants):
+        while not any(
+            p.tracks for p in (await client.room.list_participants(request)).participants
+        ):
             await asyncio.sleep(0.05)
 
 
@@ -121,8 +123,10 @@ async def test_no_event_is_missing_after_an_outage_and_a_kill(tmp_path: Path) ->
     async with inbox.open():
         with start_roomful(tmp_path, settings=settings(inbox.port)):
             await until(
-                lambda: {"room_finished"} <= set(inbox.names("before"))
-                and {"room_finished"} <= set(inbox.names("during")),
+                lambda: (
+                    {"room_finished"} <= set(inbox.names("before"))
+                    and {"room_finished"} <= set(inbox.names("during"))
+                ),
                 within=40,
             )
 
