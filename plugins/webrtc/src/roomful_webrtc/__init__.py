@@ -4,6 +4,7 @@
     client_join   what a client says when it knocks
     socket        one signalling WebSocket: framing, bounded sending, keep-alive
     connection    one participant's connection: notices in, media and messages out
+    pace          how fast its requests are taken
     requests      what a client asks for after it joined, one small function each
     publishing    tracks from AddTrack to publication
     subscribing   tracks to the client: sections, sinks, settings

@@ -67,3 +67,14 @@ class Broadcasts:
                 )
             case _:
                 return None
+
+
+def subject_of(notice: Notice) -> str:
+    """Of what a notice tells the whole present state; empty where it tells a change."""
+    match notice:
+        case ParticipantChanged(participant=participant):
+            return participant.sid
+        case RoomChanged():
+            return "room"
+        case _:
+            return ""

@@ -16,6 +16,8 @@ from roomful.errors import InvalidArgument
 
 MAX_ENCODED = 32 << 10
 MAX_INFLATED = 1 << 20
+MAX_TRACKS = 64
+"""announced with the join; more are asked for afterwards"""
 _STRINGS = TypeAdapter(dict[str, str])
 _TRUE = frozenset({"1", "true", "True", "yes"})
 
@@ -68,6 +70,8 @@ class ClientJoin:
     @classmethod
     def _from_request(cls, request: rtc.JoinRequest) -> ClientJoin:
         info, settings = request.client_info, request.connection_settings
+        if len(request.add_track_requests) > MAX_TRACKS:
+            raise InvalidArgument(f"a join announces more than {MAX_TRACKS} tracks")
         return cls(
             single_pc=True,
             auto_subscribe=settings.auto_subscribe,

@@ -19,6 +19,7 @@ from livekit.protocol import models, rtc
 
 from roomful.api.wire import track_to_wire
 from roomful.auth.grants import Grants
+from roomful.errors import InvalidArgument, RequestError
 from roomful.model.enums import DisconnectReason
 from roomful.model.events import (
     DataReceived,
@@ -35,7 +36,7 @@ from roomful.model.events import (
 from roomful.model.participant import Participant
 from roomful.room.session import RoomSession
 from roomful.token_bucket import TokenBucket
-from roomful_webrtc.broadcasts import Broadcasts
+from roomful_webrtc.broadcasts import Broadcasts, subject_of
 from roomful_webrtc.data import DataChannels
 from roomful_webrtc.dual_pc import CHANNELS, DualPc
 from roomful_webrtc.join_response import join_response, reconnect_response
@@ -55,6 +56,8 @@ log = logging.getLogger(__name__)
 
 UPDATES_PER_S = 10
 """a participant's own metadata updates: each goes to everybody in the room"""
+MAX_LISTED = 4096
+"""tracks or participants that one request may name"""
 GOODBYE_S = 1.0
 """how long after its transport a client's `leave` may come and still be the reason"""
 
@@ -87,7 +90,7 @@ class WebRtcConnection:
         self.join, self.socket = join, socket
         self._broadcasts = broadcasts
         self._tokens = TokenRefresh(services.server.tokens, grants, participant, self._send_token)
-        self._ever_connected = False
+        self._ever_connected = self._told_to_leave = False
         self._goodbye: asyncio.TimerHandle | None = None
         self._updates = TokenBucket(UPDATES_PER_S, 2 * UPDATES_PER_S)
         self.publisher = Publisher(
@@ -135,7 +138,10 @@ class WebRtcConnection:
         await self._tokens.send()
         await previous.close()
         if join.sync_state is not None:
-            self.sync(join.sync_state)
+            try:
+                self.sync(join.sync_state)
+            except RequestError as error:
+                log.info("state of a resumed client refused", extra={"problem": error.message})
         self.pc.resume()
 
     def _peer_connections(self) -> SinglePc | DualPc:
@@ -194,7 +200,7 @@ class WebRtcConnection:
     def _broadcast(self, notice: Notice) -> None:
         encoded = self._broadcasts.encode(notice)
         if encoded is not None:
-            self.socket.send_encoded(encoded)
+            self.socket.send_encoded(encoded, subject_of(notice))
         if isinstance(notice, ParticipantChanged) and notice.participant.sid == self.participant.sid:
             self._tokens.note_change()
 
@@ -236,18 +242,20 @@ class WebRtcConnection:
             *subscription.track_sids,
             *(sid for p in subscription.participant_tracks for sid in p.track_sids),
         ]
+        disabled = state.track_sids_disabled
+        seen = state.datachannel_receive_states
+        if max(len(sids), len(disabled), len(seen)) > MAX_LISTED:
+            raise InvalidArgument(f"a state names more than {MAX_LISTED} tracks or participants")
         # the message lists the exceptions from auto-subscribe: `subscribe` says which way
         self.session.subscribe(identity, sids, subscription.subscribe)
-        for sid in state.track_sids_disabled:
+        for sid in disabled:
             if there := self.participant.subscriptions.get(sid):
                 self.session.set_track_settings(
                     identity, sid, replace(there.settings, disabled=True)
                 )
         # a client that keeps no such numbers (Go) would take what is replayed for new packets
-        if state.datachannel_receive_states:
-            self.data.replay(
-                {s.publisher_sid: s.last_seq for s in state.datachannel_receive_states}
-            )
+        if seen:
+            self.data.replay({s.publisher_sid: s.last_seq for s in seen})
 
     # --- the transports and the end ----------------------------------------------------------
 
@@ -281,11 +289,22 @@ class WebRtcConnection:
             "client broke the protocol",
             extra={"problem": problem, "participant": self.participant.sid},
         )
+        # at once: its socket closes as soon as nobody reads it any more
+        self._tell_to_leave(DisconnectReason.UNKNOWN_REASON)
         self.leave(DisconnectReason.UNKNOWN_REASON)
 
-    def may_update(self) -> bool:
-        """Whether the client may change its metadata again already."""
-        return self._updates.take(self.services.clock.monotonic())
+    def _tell_to_leave(self, reason: DisconnectReason) -> None:
+        if not self._told_to_leave:
+            self._told_to_leave = True
+            self.send(leave=leave_request(reason))
+
+    def may_update(self, size: int) -> bool:
+        """Whether the client may change its metadata already, to so many bytes for each reader."""
+        now = self.services.clock.monotonic()
+        readers = len(self.session.connections)
+        return self._updates.take(now) and self.services.may_broadcast(
+            self.session, size * readers, now
+        )
 
     async def close(self, reason: DisconnectReason) -> None:
         """Tell the client why and free everything (`Connection`)."""
@@ -294,7 +313,7 @@ class WebRtcConnection:
         if self._goodbye:
             self._goodbye.cancel()
         if reason is not DisconnectReason.CLIENT_INITIATED:
-            self.send(leave=leave_request(reason))
+            self._tell_to_leave(reason)
         peers: set[WirePeer] = {self.pc.publisher_peer, self.pc.subscriber_peer}
         await asyncio.gather(
             self.socket.close(), *(peer.close(reason.name.lower()) for peer in peers)

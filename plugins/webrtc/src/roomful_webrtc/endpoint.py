@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from aiohttp import web
 
@@ -22,19 +21,17 @@ from roomful.errors import (
 )
 from roomful.model.enums import DisconnectReason
 from roomful.room.factories import JoinRequest
-from roomful.token_bucket import TokenBucket
 from roomful_webrtc import requests
 from roomful_webrtc.client_join import ClientJoin
 from roomful_webrtc.connection import WebRtcConnection, leave_request
 from roomful_webrtc.factory import TRANSPORT, Knock
 from roomful_webrtc.join_rate import JoinRate
+from roomful_webrtc.pace import Pace
 from roomful_webrtc.services import Services
-from roomful_webrtc.socket import MAX_MESSAGE, PING_EVERY_S, SignalSocket
+from roomful_webrtc.socket import MAX_MESSAGE, PING_EVERY_S, SignalSocket, decode
 
 log = logging.getLogger(__name__)
 
-MESSAGES_PER_S, MESSAGE_BURST = 100, 300
-OFFERS_PER_S, OFFER_BURST = 10, 20
 _STATUS = (
     (Unauthenticated, 401),
     (InvalidArgument, 400),
@@ -96,10 +93,10 @@ class Endpoint:
         except RequestError as error:
             return refusal(error)
         websocket = web.WebSocketResponse(
-            max_msg_size=MAX_MESSAGE, compress=False, heartbeat=PING_EVERY_S, autoping=True
+            max_msg_size=MAX_MESSAGE, compress=False, heartbeat=PING_EVERY_S, autoping=False
         )
         await websocket.prepare(request)
-        socket = SignalSocket(websocket)
+        socket = SignalSocket(websocket, request.transport, self._services.clock.monotonic)
         try:
             connection = await self._connect(grants, join, socket)
             if connection is not None:
@@ -149,16 +146,14 @@ class Endpoint:
 
     async def _serve(self, connection: WebRtcConnection, socket: SignalSocket) -> None:
         """Read requests until the socket ends. A client too fast is read more slowly."""
-        messages = TokenBucket(MESSAGES_PER_S, MESSAGE_BURST)
-        offers = TokenBucket(OFFERS_PER_S, OFFER_BURST)
-        clock = self._services.clock
+        pace = Pace(self._services.clock.monotonic)
         try:
-            while (request := await socket.receive()) is not None:
+            while (frame := await socket.receive()) is not None:
                 if not connection.session.is_live(connection.participant):
                     break
-                await _wait_for(messages, MESSAGES_PER_S, clock.monotonic)
-                if request.HasField("offer"):
-                    await _wait_for(offers, OFFERS_PER_S, clock.monotonic)
+                await pace.message(len(frame))
+                request = decode(frame)
+                await pace.request(request.WhichOneof("message") or "")
                 if socket is connection.socket:
                     requests.handle(connection, request)
         except RemoteProtocolError as error:
@@ -168,12 +163,6 @@ class Endpoint:
             connection.fail("internal error")
         finally:
             connection.socket_lost(socket)
-
-
-async def _wait_for(bucket: TokenBucket, rate: float, now: Callable[[], float]) -> None:
-    """Wait until the bucket allows one more: time fills it, so there is no event to wait for."""
-    while not bucket.take(now()):  # noqa: ASYNC110
-        await asyncio.sleep(1 / rate)
 
 
 def join_request(grants: Grants, join: ClientJoin, context: object = None) -> JoinRequest:

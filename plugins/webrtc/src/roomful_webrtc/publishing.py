@@ -25,7 +25,7 @@ from roomful_rtc.offer_answer.negotiated import NegotiatedSection
 from roomful_rtc.peer import WirePeer
 from roomful_rtc.sdp import MediaSection, SessionDescription
 from roomful_rtc.source import ReceiveParameters, WireSource
-from roomful_webrtc.track_request import track_from_request
+from roomful_webrtc.track_request import MAX_BYTES, track_from_request
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class Publisher:
             return rtc.RequestResponse(
                 reason=_REASON.get(error.code, rtc.RequestResponse.UNCLASSIFIED_ERROR),
                 message=error.message,
-                add_track=request,
+                add_track=request if request.ByteSize() <= MAX_BYTES else None,
             )
         self._pending[request.cid] = info
         return info

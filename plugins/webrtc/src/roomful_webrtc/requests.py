@@ -7,10 +7,11 @@ as the reference does.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import replace
 from typing import Any
 
+from google.protobuf.message import Message
 from livekit.protocol import models, rtc
 
 from roomful.api.wire import layer_from_wire, word_from_wire
@@ -18,11 +19,15 @@ from roomful.bounds import ATTRIBUTES_BYTES, METADATA_BYTES
 from roomful.errors import InvalidArgument, NotFound, RemoteProtocolError, RequestError
 from roomful.model.enums import DisconnectReason, ParticipantKind, VideoQuality
 from roomful.model.subscription import TrackSettings
-from roomful_webrtc.connection import WebRtcConnection
+from roomful_webrtc.connection import MAX_LISTED, WebRtcConnection
 
 log = logging.getLogger(__name__)
 
 MAX_NAME = 256
+MAX_ECHO = 16 << 10
+"""bytes of a request that its answer repeats"""
+MAX_DESCRIPTION = 4 << 10
+"""bytes that may describe one track anew: everybody in the room is told"""
 _Reason = rtc.RequestResponse
 _ANSWERS_REQUESTS = 15
 """client protocol from which a successful request is answered too"""
@@ -81,6 +86,7 @@ def _subscription(connection: WebRtcConnection, message: rtc.UpdateSubscription)
         *message.track_sids,
         *(sid for tracks in message.participant_tracks for sid in tracks.track_sids),
     ]
+    _bounded(sids)
     identity = connection.participant.identity
     if message.subscribe:
         # asking anew also undoes an earlier `disabled`
@@ -101,6 +107,7 @@ def _track_setting(connection: WebRtcConnection, message: rtc.UpdateTrackSetting
         fps=message.fps,
         priority=message.priority,
     )
+    _bounded(message.track_sids)
     for sid in message.track_sids:
         connection.session.set_track_settings(connection.participant.identity, sid, settings)
 
@@ -108,6 +115,7 @@ def _track_setting(connection: WebRtcConnection, message: rtc.UpdateTrackSetting
 def _subscription_permission(
     connection: WebRtcConnection, message: rtc.SubscriptionPermission
 ) -> None:
+    _bounded(message.track_permissions)
     identities = {p.sid: p.identity for p in connection.session.room.participants.values()}
     allowed: dict[str, frozenset[str] | None] = {}
     for entry in message.track_permissions:
@@ -134,11 +142,12 @@ def _update_metadata(
             metadata=message.metadata or None,
             attributes=dict(message.attributes),
         )
+    echo = message if message.ByteSize() <= MAX_ECHO else None
     if reason or connection.join.protocol >= _ANSWERS_REQUESTS or connection.join.single_pc:
         connection.send(
             request_response=rtc.RequestResponse(
                 request_id=message.request_id, reason=reason, message=text,
-                update_metadata=message,
+                update_metadata=echo,
             )
         )
 
@@ -162,12 +171,13 @@ def _metadata_refusal(
         or sum(len(k.encode()) + len(v.encode()) for k, v in attributes.items()) > ATTRIBUTES_BYTES
     ):
         return _Reason.LIMIT_EXCEEDED, "name, metadata or attributes are too large"
-    if not connection.may_update():
+    if not connection.may_update(message.ByteSize()):
         return _Reason.LIMIT_EXCEEDED, "too many updates"
     return _Reason.OK, ""
 
 
 def _update_layers(connection: WebRtcConnection, message: rtc.UpdateVideoLayers) -> None:
+    _short(message)
     layers = tuple(layer_from_wire(layer) for layer in message.layers)
     connection.publisher.change(message.track_sid, lambda info: replace(info, layers=layers))
 
@@ -180,6 +190,7 @@ def _update_video_track(connection: WebRtcConnection, message: rtc.UpdateLocalVi
 
 
 def _update_audio_track(connection: WebRtcConnection, message: rtc.UpdateLocalAudioTrack) -> None:
+    _short(message)
     features = tuple(int(feature) for feature in message.features)
     connection.publisher.change(
         message.track_sid,
@@ -190,6 +201,16 @@ def _update_audio_track(connection: WebRtcConnection, message: rtc.UpdateLocalAu
             disable_dtx=models.TF_NO_DTX in features,
         ),
     )
+
+
+def _bounded(listed: Sized) -> None:
+    if len(listed) > MAX_LISTED:
+        raise InvalidArgument(f"a request names more than {MAX_LISTED} tracks or participants")
+
+
+def _short(message: Message) -> None:
+    if message.ByteSize() > MAX_DESCRIPTION:
+        raise InvalidArgument(f"a track is described in more than {MAX_DESCRIPTION} bytes")
 
 
 def _refuse(field: str) -> Callable[[WebRtcConnection, Any], None]:

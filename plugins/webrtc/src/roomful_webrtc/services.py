@@ -10,10 +10,15 @@ from livekit.protocol import rtc
 
 from roomful.clock import Clock
 from roomful.room.session import RoomSession
+from roomful.token_bucket import TokenBucket
 from roomful_rtc.plane import Plane
 
 if TYPE_CHECKING:
     from roomful.server import RoomServer
+
+
+BROADCAST_BYTES_PER_S, BROADCAST_BURST = 10_000_000, 20_000_000
+"""of metadata that a room's members change, each byte counted once for every reader"""
 
 
 class Services:
@@ -23,6 +28,7 @@ class Services:
         self.server = server
         self.codecs: tuple[str, ...] = tuple(server.settings.room.enabled_codecs)
         self._trailers: WeakKeyDictionary[RoomSession, bytes] = WeakKeyDictionary()
+        self._broadcasts: WeakKeyDictionary[RoomSession, TokenBucket] = WeakKeyDictionary()
 
     @property
     def plane(self) -> Plane:
@@ -52,3 +58,12 @@ class Services:
         if trailer is None:
             trailer = self._trailers[session] = secrets.token_bytes(16)
         return trailer
+
+    def may_broadcast(self, session: RoomSession, size: int, now: float) -> bool:
+        """Whether a room may be told so many bytes, of all its readers together, already."""
+        bucket = self._broadcasts.get(session)
+        if bucket is None:
+            bucket = TokenBucket(BROADCAST_BYTES_PER_S, BROADCAST_BURST)
+            self._broadcasts[session] = bucket
+        # in a room too large for it, one change at a time still passes
+        return bucket.take(now, min(size, BROADCAST_BURST))

@@ -11,6 +11,8 @@ from roomful.model.enums import Encryption, TrackKind, TrackSource
 from roomful.model.track import TrackCodec, TrackInfo, VideoLayer
 
 MAX_NAME = 256
+MAX_BYTES = 4 << 10
+"""of a request: everybody in the room is told most of it"""
 _KIND_LETTER = {TrackKind.AUDIO: "A", TrackKind.VIDEO: "V"}
 _SOURCE_LETTER = {
     TrackSource.CAMERA: "C",
@@ -28,6 +30,8 @@ _STREAM = {
 
 def track_from_request(request: rtc.AddTrackRequest) -> TrackInfo:
     """Return the track with a new SID. Raises `InvalidArgument`."""
+    if request.ByteSize() > MAX_BYTES:
+        raise InvalidArgument(f"a track is described in more than {MAX_BYTES} bytes")
     if not request.cid:
         raise InvalidArgument("cid cannot be empty")
     if len(request.name.encode()) > MAX_NAME:
