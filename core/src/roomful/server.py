@@ -16,9 +16,8 @@ import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from ipaddress import ip_address, ip_network
 
-from aiohttp import web
-
 from roomful.api.app import create_app, create_runner
+from roomful.api.listener import listen
 from roomful.auth.claims import ClaimRules
 from roomful.auth.grants import Grants
 from roomful.auth.token import Tokens
@@ -164,15 +163,13 @@ class RoomServer:
         tls = tls_context(self.settings)
         port = self.settings.port
         for address in self.settings.bind:
-            site = web.TCPSite(runner, address, port, ssl_context=tls, reuse_address=True)
             try:
-                await site.start()
+                port = await listen(runner, address, port, tls)
             except OSError as error:
                 raise ConfigError(
                     f"setting 'port': {port} on {address} cannot be opened: {error.strerror}; "
                     "stop the program that has it, or choose another with --port"
                 ) from error
-            port = runner.addresses[0][1]
         self.url = f"{'wss' if tls else 'ws'}://{_reachable(self.settings.bind[0])}:{port}"
 
     def _keep_running(self, name: str, loop: Coroutine[object, object, None]) -> None:

@@ -28,6 +28,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 _PREFLIGHT_S = 86_400
+_CALLER_LEFT = 499
+"""no status of HTTP: the caller closed the connection before there was an answer"""
 _QUIET = frozenset({"/", "/metrics"})
 """asked every few seconds by machines: not worth a line"""
 
@@ -45,7 +47,7 @@ def observing(counts: HttpCounts, clock: Clock) -> Any:
             status = answer.status
             raise
         except asyncio.CancelledError:
-            status = 499
+            status = _CALLER_LEFT
             raise
         else:
             return response
@@ -63,6 +65,8 @@ async def contain(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except web.HTTPException:
         raise
+    except ConnectionResetError:
+        return web.Response(status=_CALLER_LEFT)  # nobody reads it
     except RoomfulError as error:
         if is_callers(error):
             headers = {"Retry-After": "1"} if error.retryable else None
