@@ -71,9 +71,12 @@ def named_server() -> RoomServer | None:
 
 @contextmanager
 def start_roomful(
-    data_dir: Path, *arguments: str, settings: Mapping[str, str] | None = None
+    data_dir: Path,
+    *arguments: str,
+    settings: Mapping[str, str] | None = None,
+    verb: str = "dev",
 ) -> Iterator[RoomServer]:
-    """Run ``roomful dev`` on free ports for as long as the block lasts.
+    """Run ``roomful dev`` (or `verb`) on free ports for as long as the block lasts.
 
     `settings` are further environment variables (``ROOMFUL_RTC__NODE_IP`` …). Raises
     RuntimeError with the end of the server's output where it is not ready in time.
@@ -81,7 +84,7 @@ def start_roomful(
     environment = dict(os.environ)
     environment |= {"ROOMFUL_RTC__UDP_PORT": "0", "ROOMFUL_RTC__TCP_PORT": "0"}
     environment |= dict(settings or {})
-    command = [str(Path(sys.executable).with_name("roomful")), "dev", "--port", "0"]
+    command = [str(Path(sys.executable).with_name("roomful")), verb, "--port", "0"]
     command += ["--data-dir", str(data_dir / "data"), *arguments]
     output = data_dir / "server.out"
     log = data_dir / "server.log"
