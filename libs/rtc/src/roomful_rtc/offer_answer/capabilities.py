@@ -5,26 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from roomful_rtc.extensions import (
+    ABS_CAPTURE_TIME,
+    ABS_SEND_TIME,
+    AUDIO_LEVEL,
+    DEPENDENCY_DESCRIPTOR,
+    MID,
+    PLAYOUT_DELAY,
+    REPAIRED_RID,
+    RID,
+    TWCC,
+    URIS,
+)
 from roomful_rtc.sdp import RtpFormat
 
-MID, RID, REPAIRED_RID = "mid", "rid", "repaired_rid"
-AUDIO_LEVEL, ABS_SEND_TIME, TWCC = "audio_level", "abs_send_time", "twcc"
-DEPENDENCY_DESCRIPTOR, ABS_CAPTURE_TIME = "dependency_descriptor", "abs_capture_time"
-PLAYOUT_DELAY = "playout_delay"
-
-EXTENSION_URIS: Mapping[str, str] = {
-    MID: "urn:ietf:params:rtp-hdrext:sdes:mid",
-    RID: "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
-    REPAIRED_RID: "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
-    AUDIO_LEVEL: "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
-    ABS_SEND_TIME: "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
-    TWCC: "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
-    DEPENDENCY_DESCRIPTOR: (
-        "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
-    ),
-    ABS_CAPTURE_TIME: "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
-    PLAYOUT_DELAY: "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
-}
+EXTENSION_URIS: Mapping[str, str] = URIS
 """Kind, as `Engine.set_extensions` names it → URI."""
 
 EXTENSION_KINDS: Mapping[str, str] = {uri: kind for kind, uri in EXTENSION_URIS.items()}
