@@ -194,13 +194,18 @@ async def test_the_publisher_gets_a_receiver_report_each_second(bench):
         if not number % 40:
             publisher.send_rtcp(voice.report(7 * SECOND))
         await asyncio.sleep(0.01)
-    await until(lambda: len(publisher.of(rtcp.ReceiverReport)) >= 2)
 
-    blocks = [b for r in publisher.of(rtcp.ReceiverReport) for b in r.blocks]
+    def blocks_so_far() -> list[rtcp.ReportBlock]:
+        return [b for r in publisher.of(rtcp.ReceiverReport) for b in r.blocks]
+
+    await until(
+        lambda: len(blocks_so_far()) >= 2 and blocks_so_far()[-1].highest_seq == voice.seq - 1
+    )
+
+    blocks = blocks_so_far()
     assert {block.ssrc for block in blocks} == {voice.ssrc}
     assert blocks[-1].lost == 1
     assert blocks[-1].lsr == (7 * SECOND >> 16) & 0xFFFFFFFF
-    assert blocks[-1].highest_seq == voice.seq - 1
 
 
 async def test_transport_wide_feedback_comes_within_100_ms(bench):
