@@ -24,8 +24,13 @@ STARVED = 0.10
 """share of a window in which the server waited for a CPU that others had; below it does not count"""
 WINDOW_S = 1.2
 """an attack is watched at least this long"""
+TURN_MS = 60.0
+"""CPU that one turn of the server's loop may cost: everything else waits for it"""
 GROWTH_BYTES = 64 << 20
 CONTROL_S = 2.0
+
+LOG, TURNS = "server.log", "turns"
+"""files in the server's folder"""
 
 _TRACE = re.compile(r"Traceback|Task exception was never retrieved|\bERROR\b|\bCRITICAL\b")
 
@@ -61,6 +66,8 @@ class Verdict:
     starved: float
     growth: int
     """bytes of RSS"""
+    turn: float
+    """CPU of the longest turn of the server's loop, ms"""
     log: str
     problems: list[str] = field(default_factory=list[str])
 
@@ -69,25 +76,31 @@ class Verdict:
         h = self.hearing
         return (
             f"{self.name:<44} lost {h.lost}/{h.sent:<4} gap p99 {h.gap_p99:6.1f} "
-            f"max {h.gap_max:6.1f} ms  cpu {self.cpu:4.0%} starved {self.starved:4.0%} "
-            f"rss {self.growth / 2**20:+5.1f} MiB"
+            f"max {h.gap_max:6.1f} ms  turn {self.turn:5.1f} ms  cpu {self.cpu:4.0%} "
+            f"starved {self.starved:4.0%}  rss {self.growth / 2**20:+5.1f} MiB"
         )
 
 
 class Arena:
     """Use `watch` around every attack."""
 
-    def __init__(self, server: RoomServer, log: Path, witness: asyncio.subprocess.Process) -> None:
+    PROXY = "127.0.99.99"
+    """the one address whose `X-Forwarded-For` counts"""
+
+    def __init__(
+        self, server: RoomServer, folder: Path, witness: asyncio.subprocess.Process
+    ) -> None:
         self.server, self.verdicts = server, list[Verdict]()
         self.control: Hearing | None = None
-        self._log, self._witness = log, witness
+        self._log, self._turns = folder / LOG, folder / TURNS
+        self._witness = witness
         self._sources = itertools.count(2)
         assert server.pid is not None
         self.pid: int = server.pid
         self.first = Footprint.of(self.pid)
 
     @classmethod
-    async def open(cls, server: RoomServer, log: Path) -> Arena:
+    async def open(cls, server: RoomServer, folder: Path) -> Arena:
         """Bring the witness in; returns when it hears itself."""
         witness = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.hostile.witness", server.url, server.key, server.secret,
@@ -97,7 +110,7 @@ class Arena:
         async with asyncio.timeout(30):
             if await witness.stdout.readline() != b"ready\n":
                 raise RuntimeError("the witness did not come in")
-        return cls(server, log, witness)
+        return cls(server, folder, witness)
 
     async def close(self) -> None:
         """Let the witness leave."""
@@ -155,7 +168,8 @@ class Arena:
         `allowed`: pattern of lines that the log may hold although they tell of an error.
         """
         await self.mark()
-        log_at, before = self._log.stat().st_size, Footprint.of(self.pid)
+        log_at, turns_at = self._log.stat().st_size, self._turns.stat().st_size
+        before = Footprint.of(self.pid)
         loop = asyncio.get_running_loop()
         began = loop.time()
         yield
@@ -169,6 +183,7 @@ class Arena:
             cpu=(after.cpu_s - before.cpu_s) / span,
             starved=(after.waited_s - before.waited_s) / span,
             growth=after.rss - before.rss,
+            turn=max(map(float, self._turns.read_bytes()[turns_at:].split()), default=0.0),
             log=self._log.read_bytes()[log_at:].decode(errors="replace"),
         )
         self._judge(verdict, allowed, growth)
@@ -185,6 +200,8 @@ class Arena:
         hearing, problems = verdict.hearing, verdict.problems
         if hearing.lost:
             problems.append(f"the witness lost {hearing.lost} packets")
+        if verdict.turn > TURN_MS:
+            problems.append(f"a turn of the loop cost more than {TURN_MS:.0f} ms")
         if hearing.gap_p99 > (bound := self._gap_bound(verdict)):
             problems.append(f"the witness's gap p99 is above {bound:.0f} ms")
         if not hearing.signal_open or hearing.leaves or hearing.offers:

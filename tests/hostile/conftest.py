@@ -10,10 +10,21 @@ import pytest
 import pytest_asyncio
 
 from ..interop.server import start_roomful
-from .arena import Arena, Verdict
+from .arena import TURNS, Arena, Verdict
 
-SETTINGS = {"ROOMFUL_PLUGINS__ENABLED": '["webrtc","media_plane"]'}
+METER = Path(__file__).with_name("loop_meter")
 _VERDICTS = pytest.StashKey[list[tuple[str, list[Verdict]]]]()
+
+
+def settings(folder: Path) -> dict[str, str]:
+    """Environment of the server under test; it is measured from inside, see `loop_meter`."""
+    (folder / TURNS).touch()
+    return {
+        "ROOMFUL_PLUGINS__ENABLED": '["webrtc","media_plane"]',
+        "ROOMFUL_TRUSTED_PROXIES": f'["{Arena.PROXY}/32"]',
+        "PYTHONPATH": str(METER),
+        "HOSTILE_TURNS": str(folder / TURNS),
+    }
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,8 +63,8 @@ class Ring:
         if self._arena is None or not await self._arena.in_order():
             await self.close()
             folder: Path = self._folder.mktemp("hostile")
-            server = self._stack.enter_context(start_roomful(folder, settings=SETTINGS))
-            self._arena = await Arena.open(server, folder / "server.log")
+            server = self._stack.enter_context(start_roomful(folder, settings=settings(folder)))
+            self._arena = await Arena.open(server, folder)
             self._stack.push_async_callback(self._arena.close)
         return self._arena
 

@@ -175,11 +175,14 @@ class RawClient:
         return leaves[-1] if leaves else None
 
     async def stop(self, *, politely: bool = True) -> None:
-        """Leave and free everything."""
+        """Leave and free everything; impolitely: vanish, whatever waits to be sent."""
         if self._socket is not None and not self._socket.closed:
             if politely:
                 await self.send(leave=rtc.LeaveRequest())
-            await self._socket.close()
+                await self._socket.close()
+            elif self._socket._conn is not None and self._socket._conn.transport is not None:
+                self._socket._conn.transport.abort()
+                self._socket._response.close()
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.wait([self._reader])

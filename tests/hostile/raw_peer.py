@@ -71,8 +71,6 @@ class RawPeer:
         self.reading = True
         """False: what comes is taken and ignored"""
         self.answered, self.secured, self.ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self.sent_records: list[bytes] = []
-        """the last protected packets, for whoever wants to replay them"""
         self._buffer, self._scratch = Buffer(), bytearray(2048)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self.socket, self._read)
@@ -150,11 +148,18 @@ class RawPeer:
             self.socket.sendto(data, self.remote.address)
 
     def send_rtp(self, packet: bytes) -> bytes:
-        """Protect and send; return what went out."""
+        """Protect and send; return what went out.
+
+        What libsrtp does not protect (a header that leaves the packet, a number too far back) goes
+        out as it is, with bytes where the tag would be.
+        """
         assert self.ciphers is not None
         self._buffer.view[: len(packet)] = packet
-        size = self._buffer.seal(self.ciphers.tx, len(packet))
-        protected = bytes(self._buffer.view[:size])
+        try:
+            size = self._buffer.seal(self.ciphers.tx, len(packet))
+            protected = bytes(self._buffer.view[:size])
+        except ValueError:
+            protected = packet + bytes(16)
         self.send_raw(protected)
         return protected
 
