@@ -105,6 +105,9 @@ class GuardedSctpTransport(RTCSctpTransport):
         """stream → the first chunk in reassembly and since when it has been that"""
         self._queue = SendQueue()
         self.drops = drops
+        self.holds_data: Callable[[], bool] = lambda: False
+        """asked before DATA is taken in: while it is held it is lost to the peer, which sends what
+        is reliable again, more slowly"""
 
     # -- life --------------------------------------------------------------------------------
 
@@ -174,7 +177,11 @@ class GuardedSctpTransport(RTCSctpTransport):
             return
         packet = memoryview(data)
         try:
-            admitted = self._admit(packet, sctp_check(packet))
+            chunks = sctp_check(packet)
+            if any(chunk.kind == DATA for chunk in chunks) and self.holds_data():
+                self.drops["data_held"] += 1
+                return
+            admitted = self._admit(packet, chunks)
         except SctpError as error:
             self._refuse(str(error), now)
             return

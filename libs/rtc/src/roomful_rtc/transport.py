@@ -368,6 +368,10 @@ class Transport:
         """
         return self._sctp.send(label, data)
 
+    def hold_data(self, holds: Callable[[], bool]) -> None:
+        """Take no messages while `holds()`: what is reliable comes again, the rest is lost."""
+        self._sctp.holds_data = holds
+
     def send_rtcp(self, packet: bytes) -> bool:
         """Protect and send one compound packet; False before `on_connected` or after the end."""
         if self._over:
