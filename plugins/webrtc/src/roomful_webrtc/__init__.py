@@ -11,6 +11,7 @@
     single_pc     one peer connection: the client offers, we answer            (v1)
     dual_pc       a publisher and a subscriber peer connection                 (v0)
     data          data packets both ways
+    fan_out       how many copies of them the server sends
     join_response the first message
     factory       the road from `server.join` to a connection
 """

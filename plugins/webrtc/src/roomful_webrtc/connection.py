@@ -104,7 +104,9 @@ class WebRtcConnection:
             unsupported=self._codec_unsupported,
         )
         self.pc = self._peer_connections()
-        self.data = DataChannels(session, participant, self.pc.subscriber_peer, services)
+        self.data = DataChannels(
+            session, participant, self.pc.publisher_peer, self.pc.subscriber_peer, services
+        )
 
     # --- beginning ---------------------------------------------------------------------------
 

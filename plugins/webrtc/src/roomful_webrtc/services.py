@@ -12,6 +12,7 @@ from roomful.clock import Clock
 from roomful.room.session import RoomSession
 from roomful.token_bucket import TokenBucket
 from roomful_rtc.plane import Plane
+from roomful_webrtc.fan_out import FanOut
 
 if TYPE_CHECKING:
     from roomful.server import RoomServer
@@ -27,6 +28,7 @@ class Services:
     def __init__(self, server: RoomServer) -> None:
         self.server = server
         self.codecs: tuple[str, ...] = tuple(server.settings.room.enabled_codecs)
+        self.fan_out = FanOut()
         self._trailers: WeakKeyDictionary[RoomSession, bytes] = WeakKeyDictionary()
         self._broadcasts: WeakKeyDictionary[RoomSession, TokenBucket] = WeakKeyDictionary()
 
