@@ -147,6 +147,17 @@ def test_nobody_else_speaks_for_another(kind, value):
     assert out.participant_identity == "alice"
 
 
+def test_what_is_relayed_still_fits_into_a_message():
+    packet = models.DataPacket(user=models.UserPacket(payload=bytes(64_000)))
+    packet.destination_identities.extend(["d" * 80] * 10)
+    who = Participant("PA_" + "1" * 12, "i" * 256, ParticipantKind.STANDARD, Permission(), 0)
+    message, _ = sent(packet, who)
+
+    assert len(message.payload) <= 65_535
+    with pytest.raises(InvalidArgument):
+        sent(models.DataPacket(user=models.UserPacket(payload=bytes(64_001))))
+
+
 def test_payload_of_64000_bytes_is_relayed_and_one_beyond_the_envelope_is_not():
     whole = models.DataPacket(user=models.UserPacket(payload=bytes(64_000)))
     more = models.DataPacket(user=models.UserPacket(payload=bytes(66_001)))

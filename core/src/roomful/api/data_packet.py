@@ -17,8 +17,9 @@ from roomful.model.enums import ParticipantKind
 from roomful.model.events import DataMessage
 from roomful.model.participant import Participant
 
-_ENVELOPE_BYTES = 2_000
-"""what a packet may add to its payload: names of sender and receivers, ids"""
+_ENVELOPE_BYTES = 900
+"""what a packet may add to its payload: ids, names. With what the server writes into it, it still
+fits into a message of 65,535 bytes"""
 NOBODY = ""
 """no participant has an empty identity: a packet for it is for nobody"""
 _RELAYED = frozenset(
@@ -53,6 +54,8 @@ def message_from_client(data: bytes, sender: Participant, *, reliable: bool) -> 
     value = packet.WhichOneof("value")
     if value not in _RELAYED:
         return None
+    if len(packet.user.payload) > DATA_BYTES:
+        raise InvalidArgument(f"data packet exceeds {DATA_BYTES} bytes")
     if value == "transcription" and sender.kind is not ParticipantKind.AGENT:
         raise PermissionDenied("transcriptions come from agents alone")
     _stamp(packet, sender, reliable)
