@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -29,9 +30,15 @@ def server_info(node_id: str) -> models.ServerInfo:
         version=COMPATIBLE_VERSION,
         protocol=PROTOCOL,
         node_id=node_id,
-        debug_info=f"roomful {version('roomful-webrtc')}",
+        debug_info=f"roomful {_version()}",
         agent_protocol=1,
     )
+
+
+@cache
+def _version() -> str:
+    """Read from the disk once: it takes a millisecond, and every join tells it."""
+    return version("roomful-webrtc")
 
 
 def join_response(
