@@ -18,6 +18,8 @@ from roomful_rtc import rtcp
 REPORTS_PER_S, REPORTS_BURST = 50, 100
 BLOCKS_PER_COMPOUND = 4 * rtcp.MAX_BLOCKS
 NACKED_PER_COMPOUND = rtcp.MAX_NACKED
+NACKED_PER_S, NACKED_BURST = 2000, 1000
+"""numbers that are looked for in histories"""
 
 
 class ReportedSink(Protocol):
@@ -46,8 +48,9 @@ class FeedbackReader:
     def __init__(self, target: FeedbackTarget) -> None:
         self._target = target
         self._bucket = TokenBucket(REPORTS_PER_S, REPORTS_BURST)
+        self._nacks = TokenBucket(NACKED_PER_S, NACKED_BURST)
         self.drops: Counter[str] = Counter()
-        """by reason: rate, malformed, foreign_ssrc"""
+        """by reason: rate, malformed, foreign_ssrc, nack_rate"""
         self._asked: set[int] = set()
         self._blocks = self._nacked = 0
         """of the compound that is being handled"""
@@ -98,6 +101,8 @@ class FeedbackReader:
         sink = self._target.sink_of(packet.media)
         if sink is None:
             self.drops["foreign_ssrc"] += 1
+        elif not self._nacks.take(now, len(packet.seq16s)):
+            self.drops["nack_rate"] += 1
         else:
             sink.on_nack(packet.seq16s)
 

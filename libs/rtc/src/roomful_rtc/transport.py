@@ -44,7 +44,7 @@ DTLS_DEADLINE_S = 15.0
 TOTAL_DEADLINE_S = 60.0
 """From the first `set_remote` to `on_connected` at the latest."""
 CHECKS_PER_S, CHECKS_BURST = 50, 100
-RTCP_PER_S, RTCP_BURST = 500, 500
+RTCP_PER_S, RTCP_BURST = 500, 100
 
 ACCEPTED_LABELS = frozenset({"_reliable", "_lossy", "_data_track"})
 """Labels of data channels a peer may open; others are closed again."""

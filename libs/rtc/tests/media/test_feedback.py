@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from roomful_rtc import rtcp
-from roomful_rtc.feedback import NACKED_PER_COMPOUND, REPORTS_BURST, REPORTS_PER_S, FeedbackReader
+from roomful_rtc.feedback import (
+    NACKED_BURST,
+    NACKED_PER_COMPOUND,
+    NACKED_PER_S,
+    REPORTS_BURST,
+    REPORTS_PER_S,
+    FeedbackReader,
+)
 
 OURS, FOREIGN = 100, 999
 
@@ -120,6 +127,17 @@ def test_one_compound_names_so_many_lost_packets(reader: FeedbackReader, target:
     nack = rtcp.build_nack(1, OURS, range(0, 17 * 16))
     reader.receive(rtcp.compound([nack] * 8), 0.0)
     assert 0 < len(target.sink.nacked) <= NACKED_PER_COMPOUND
+
+
+def test_a_second_names_so_many_lost_packets(reader: FeedbackReader, target: Target):
+    nack = rtcp.compound([rtcp.build_nack(1, OURS, range(200))])
+    for _ in range(20):
+        reader.receive(nack, 0.0)
+    assert len(target.sink.nacked) == NACKED_BURST
+    for turn in range(1, 51):
+        reader.receive(nack, turn / 25)
+    assert len(target.sink.nacked) <= NACKED_BURST + 2 * NACKED_PER_S
+    assert reader.drops["nack_rate"] > 0
 
 
 @pytest.mark.parametrize(
