@@ -6,6 +6,7 @@
     connection    one participant's connection: notices in, media and messages out
     pace          how fast its requests are taken
     requests      what a client asks for after it joined, one small function each
+    description   a client's session descriptions, the long ones parsed in a thread
     publishing    tracks from AddTrack to publication
     subscribing   tracks to the client: sections, sinks, settings
     single_pc     one peer connection: the client offers, we answer            (v1)

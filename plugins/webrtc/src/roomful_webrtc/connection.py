@@ -119,7 +119,8 @@ class WebRtcConnection:
         self.session.joined(self.participant.identity)
         for request in join.add_tracks:
             self.add_track(request)
-        self.pc.begin(join.offer)
+        offer = await self.services.descriptions.read(join.offer) if join.offer else None
+        self.pc.begin(offer)
         self._tokens.start()
 
     async def resume(self, socket: SignalSocket, join: ClientJoin) -> None:

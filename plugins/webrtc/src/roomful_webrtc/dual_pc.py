@@ -9,9 +9,9 @@ from livekit.protocol import rtc
 
 from roomful_rtc.offer_answer import SubscriberOffer
 from roomful_rtc.peer import WirePeer
-from roomful_rtc.sdp import SessionDescription
 from roomful_rtc.transport import ChannelSpec
 from roomful_webrtc.described import Described
+from roomful_webrtc.description import Description
 from roomful_webrtc.publisher_pc import Answerer
 from roomful_webrtc.publishing import Publisher
 from roomful_webrtc.single_pc import GATHER_S
@@ -50,22 +50,21 @@ class DualPc:
         self._gather: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
-    def begin(self, offer: rtc.SessionDescription | None) -> None:
+    def begin(self, offer: Description | None) -> None:
         """Open the subscriber's transport; an early offer of the publisher is answered too."""
         if offer is not None:
             self.on_offer(offer)
         self._offer()
 
-    def on_offer(self, message: rtc.SessionDescription) -> None:
+    def on_offer(self, description: Description) -> None:
         """The client offers on its publisher's peer connection."""
-        self._answerer.on_offer(message)
+        self._answerer.on_offer(description)
 
-    def on_answer(self, message: rtc.SessionDescription) -> None:
+    def on_answer(self, description: Description) -> None:
         """The client answers our offer. Raises `RemoteProtocolError`."""
-        if not self._sections.pending or message.id not in (0, self._offer_id):
+        if not self._sections.pending or description.id not in (0, self._offer_id):
             return  # of an offer that a newer one replaced
-        answer = SessionDescription.parse(message.sdp)
-        negotiation = self._sections.accept(answer)
+        negotiation = self._sections.accept(description.session)
         self._described.take(negotiation.remote)
         self._stop(self._deadline)
         self._subscriber.connect(negotiation)

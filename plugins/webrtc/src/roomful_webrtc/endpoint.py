@@ -155,7 +155,7 @@ class Endpoint:
                 request = decode(frame)
                 await pace.request(request.WhichOneof("message") or "")
                 if socket is connection.socket:
-                    requests.handle(connection, request)
+                    await requests.handle(connection, request)
         except RemoteProtocolError as error:
             connection.fail(error.message)
         except Exception:  # one client's failure is contained here

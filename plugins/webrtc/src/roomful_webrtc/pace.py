@@ -34,7 +34,8 @@ class Pace:
         self._changes = TokenBucket(CHANGES_PER_S, CHANGE_BURST)
 
     async def message(self, size: int) -> None:
-        """Wait until a message of so many bytes may be parsed."""
+        """Wait until a message of so many bytes may be parsed, and let others have their turn."""
+        await asyncio.sleep(0)
         await self._wait(self._messages, 1, MESSAGES_PER_S)
         await self._wait(self._bytes, size, BYTES_PER_S)
 

@@ -11,6 +11,7 @@ from roomful_rtc.offer_answer import Decision, Negotiation, answer, remote_trans
 from roomful_rtc.peer import WirePeer
 from roomful_rtc.sdp import MediaSection, SessionDescription, check_succession
 from roomful_webrtc.described import Described
+from roomful_webrtc.description import Description
 from roomful_webrtc.publishing import Publisher
 
 
@@ -43,9 +44,9 @@ class Answerer:
         self._described = Described(peer, session_id)
         self._previous: SessionDescription | None = None
 
-    def on_offer(self, message: rtc.SessionDescription) -> None:
-        """Answer. Raises `RemoteProtocolError` for an offer that is none."""
-        offer = SessionDescription.parse(message.sdp)
+    def on_offer(self, description: Description) -> None:
+        """Answer. Raises `RemoteProtocolError` for an offer that cannot follow the one before."""
+        offer = description.session
         if self._previous is not None:
             check_succession(self._previous, offer)
         self._previous = offer
@@ -58,7 +59,7 @@ class Answerer:
             answer=rtc.SessionDescription(
                 type="answer",
                 sdp=result.sdp,
-                id=message.id,
+                id=description.id,
                 mid_to_track_id=self._receiving.mid_to_track() if self._receiving else {},
             )
         )

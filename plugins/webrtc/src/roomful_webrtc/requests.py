@@ -33,14 +33,14 @@ _ANSWERS_REQUESTS = 15
 """client protocol from which a successful request is answered too"""
 
 
-def handle(connection: WebRtcConnection, request: rtc.SignalRequest) -> None:
+async def handle(connection: WebRtcConnection, request: rtc.SignalRequest) -> None:
     """Do what one request asks for; unknown kinds are ignored."""
-    kind = request.WhichOneof("message")
-    function = _HANDLERS.get(kind or "")
-    if function is None:
-        return
+    kind = request.WhichOneof("message") or ""
     try:
-        function(connection, getattr(request, kind or ""))
+        if kind in ("offer", "answer"):
+            await _describe(connection, kind, getattr(request, kind))
+        elif function := _HANDLERS.get(kind):
+            function(connection, getattr(request, kind))
     except (InvalidArgument, NotFound) as error:
         # the client named something that is gone or never was; it is told nothing, as there
         log.debug("request ignored", extra={"kind": kind, "problem": error.message})
@@ -48,12 +48,16 @@ def handle(connection: WebRtcConnection, request: rtc.SignalRequest) -> None:
         log.info("request refused", extra={"kind": kind, "problem": error.message})
 
 
-def _offer(connection: WebRtcConnection, message: rtc.SessionDescription) -> None:
-    connection.pc.on_offer(message)
-
-
-def _answer(connection: WebRtcConnection, message: rtc.SessionDescription) -> None:
-    connection.pc.on_answer(message)
+async def _describe(
+    connection: WebRtcConnection, kind: str, message: rtc.SessionDescription
+) -> None:
+    description = await connection.services.descriptions.read(message)
+    if not connection.session.is_live(connection.participant):
+        return  # it left while its description was read
+    if kind == "offer":
+        connection.pc.on_offer(description)
+    else:
+        connection.pc.on_answer(description)
 
 
 def _add_track(connection: WebRtcConnection, message: rtc.AddTrackRequest) -> None:
@@ -236,8 +240,6 @@ def _trickle(connection: WebRtcConnection, message: rtc.TrickleRequest) -> None:
 
 
 _HANDLERS: dict[str, Callable[[WebRtcConnection, Any], None]] = {
-    "offer": _offer,
-    "answer": _answer,
     "trickle": _trickle,
     "add_track": _add_track,
     "mute": _mute,

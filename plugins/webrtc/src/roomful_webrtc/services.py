@@ -12,6 +12,7 @@ from roomful.clock import Clock
 from roomful.room.session import RoomSession
 from roomful.token_bucket import TokenBucket
 from roomful_rtc.plane import Plane
+from roomful_webrtc.description import DescriptionReader
 from roomful_webrtc.fan_out import FanOut
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Services:
         self.server = server
         self.codecs: tuple[str, ...] = tuple(server.settings.room.enabled_codecs)
         self.fan_out = FanOut()
+        self.descriptions = DescriptionReader()
         self._trailers: WeakKeyDictionary[RoomSession, bytes] = WeakKeyDictionary()
         self._broadcasts: WeakKeyDictionary[RoomSession, TokenBucket] = WeakKeyDictionary()
 

@@ -15,6 +15,7 @@ from livekit.protocol import rtc
 from roomful_rtc.offer_answer import Decision, Inactive, Negotiation, Placeholder
 from roomful_rtc.peer import WirePeer
 from roomful_rtc.sdp import MediaSection
+from roomful_webrtc.description import Description
 from roomful_webrtc.publisher_pc import Answerer
 from roomful_webrtc.publishing import Publisher
 from roomful_webrtc.subscribing import Leg, Subscriber
@@ -44,17 +45,17 @@ class SinglePc:
         self._free: Counter[str] = Counter()
         self._gather: asyncio.TimerHandle | None = None
 
-    def begin(self, offer: rtc.SessionDescription | None) -> None:
+    def begin(self, offer: Description | None) -> None:
         """Answer the offer that came with the join, if one did."""
         if offer is not None:
             self.on_offer(offer)
 
-    def on_offer(self, message: rtc.SessionDescription) -> None:
+    def on_offer(self, description: Description) -> None:
         """The client offers."""
         self._free.clear()
-        self._answerer.on_offer(message)
+        self._answerer.on_offer(description)
 
-    def on_answer(self, message: rtc.SessionDescription) -> None:
+    def on_answer(self, description: Description) -> None:
         """Nothing was offered: the message means nothing here."""
 
     def resume(self) -> None:
