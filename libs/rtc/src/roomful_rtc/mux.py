@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 TICK_S = 0.5
 STALL_S = 0.5
 """A tick that is late by this much counts as a stall of the loop."""
+TURN_SLACK_S = 0.001
+"""The engine may be called so much later than it asked for."""
 TCP_PREFIX = "tcp:"
 
 
@@ -218,14 +220,26 @@ class Mux:
 
     def rearm(self) -> None:
         """Ask the engine when it wants to be called next; call it after changing its tables."""
+        delay = self.engine.next_turn() if self._reading >= 0 else None
+        if delay is None:
+            self._disarm()
+            return
+        due = self._loop.time() + max(delay, 0.0)
+        if self._turn is not None:
+            # it comes with every batch of packets: a timer that is early enough stays
+            if self._turn.when() < due + TURN_SLACK_S:
+                return
+            self._turn.cancel()
+        self._turn = self._loop.call_at(due, self._on_turn)
+
+    def _disarm(self) -> None:
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
-        if self._reading < 0:
-            return
-        delay = self.engine.next_turn()
-        if delay is not None:
-            self._turn = self._loop.call_later(max(delay, 0.0), self._read)
+
+    def _on_turn(self) -> None:
+        self._turn = None
+        self._read()
 
     def _tell(self, event: EngineEvent) -> None:
         assert self._on_event is not None
