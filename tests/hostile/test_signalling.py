@@ -13,7 +13,7 @@ import pytest
 from livekit.protocol import models, rtc
 
 from .arena import Arena
-from .descriptions import CHANNELS, MICROPHONE, Section, offer
+from .descriptions import CHANNELS, MICROPHONE, offer
 from .raw_client import RawClient, Refused, packed
 from .raw_socket import BINARY, CONTINUATION, PING, TEXT, RawSocket, frame
 

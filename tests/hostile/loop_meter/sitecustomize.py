@@ -21,5 +21,5 @@ def _measured(loop):
 
 
 if path := os.environ.get("HOSTILE_TURNS"):
-    _notes = open(path, "a", buffering=1)  # noqa: SIM115 - as long as the process
+    _notes = open(path, "a", buffering=1)
     asyncio.base_events.BaseEventLoop._run_once = _measured
