@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -37,6 +38,14 @@ class ProcessMeter:
     def rss_kib(self) -> int:
         """Resident memory."""
         return sum(_rss_kib(pid) for pid in self.pids())
+
+
+def favour(pid: int) -> None:
+    """Let all threads of a process go before ordinary ones where we may (as root): what is measured
+    is this process then, not its neighbours on a crowded machine (sched(7), SCHED_RR)."""
+    with suppress(PermissionError):
+        for thread in (_PROC / str(pid) / "task").iterdir():
+            os.sched_setscheduler(int(thread.name), os.SCHED_RR, os.sched_param(1))
 
 
 def _stat(pid: int) -> list[str]:

@@ -1,0 +1,1 @@
+"""A crowd against one server, for about a minute; `./dev test` runs it."""
