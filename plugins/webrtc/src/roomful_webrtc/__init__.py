@@ -1,6 +1,8 @@
 """Browsers, apps and agents as participants, over the wire protocol of LiveKit (protocol 17).
 
     endpoint      HTTP: /rtc, /rtc/v1 and their validate twins
+    join_rate     how often an address may knock
+    turns         one join a turn of the loop
     client_join   what a client says when it knocks
     socket        one signalling WebSocket: framing, bounded sending, keep-alive
     connection    one participant's connection: notices in, media and messages out

@@ -29,6 +29,7 @@ from roomful_webrtc.join_rate import JoinRate
 from roomful_webrtc.pace import Pace
 from roomful_webrtc.services import Services
 from roomful_webrtc.socket import MAX_MESSAGE, PING_EVERY_S, SignalSocket, decode
+from roomful_webrtc.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Endpoint:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._joins = JoinRate(services.server.settings.limits.joins_per_s)
+        self._turns = Turns()
 
     def routes(self) -> Iterable[web.RouteDef]:
         for path, v1 in (("/rtc", False), ("/rtc/v1", True)):
@@ -121,6 +123,7 @@ class Endpoint:
         if join.reconnect:
             return await self._resume(grants, join, socket)
         request = join_request(grants, join, Knock(socket, join))
+        await self._turns.wait()
         try:
             connection = await self._services.server.join(request)
         except (RequestError, RemoteProtocolError) as error:
