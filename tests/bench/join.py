@@ -21,7 +21,6 @@ from .figures.report import quantiles
 from .figures.servers import Target
 from .peers.description import OPUS
 from .peers.link import Reading
-from .peers.pool import Pool
 
 PAUSE_S = 0.2
 SETTLE_S = 1.0
@@ -41,7 +40,7 @@ async def _raw(bench: Bench, target: Target) -> None:
     """Each joins a room of its own in which one speaks: every join costs the same."""
     count = bench.options.joins
     rooms = [bench.room() for _ in range(count)]
-    async with Pool(target.server.url) as pool:
+    async with bench.pool(target) as pool:
         await pool.prepare("audio")
         await pool.join(
             [bench.order(target, room, f"speaker-{n}", "audio") for n, room in enumerate(rooms)]

@@ -18,7 +18,6 @@ from .figures.report import quantiles
 from .figures.servers import Target
 from .peers.description import OPUS
 from .peers.link import Reading
-from .peers.pool import Pool
 
 SETTLE_S = 2.0
 PAUSE_S = 0.5
@@ -36,7 +35,7 @@ async def measure(bench: Bench) -> None:
 
 async def _transit(bench: Bench, target: Target) -> None:
     room, crowded = bench.room(), bench.room()
-    async with Pool(target.server.url) as pool, Pool(target.server.url) as crowd:
+    async with bench.pool(target) as pool, bench.pool(target) as crowd:
         await pool.prepare("audio", "camera")
         await crowd.prepare("audio")
         await pool.join(
@@ -68,7 +67,7 @@ async def _first_packets(bench: Bench, target: Target) -> None:
     """One waits in a room; others come, publish, and go on sending."""
     room, waited = bench.room(), defaultdict[str, list[float]](list)
     count = bench.options.publishers
-    async with Pool(target.server.url) as pool:
+    async with bench.pool(target) as pool:
         await pool.prepare("audio", "small")
         await pool.join(
             [bench.order(target, room, "receiver", reading=TIMED, audios=count, videos=count)]

@@ -1,20 +1,20 @@
-"""Memory of the server: slope per idle participant, and per subscribed track.
+"""What being there costs: memory and CPU per idle participant, memory per subscribed track.
 
     ./dev bench memory [--steps 20 40 60] [--tracks 4]
 
-Resident memory is read when it has settled after each step; the slope is that of the straight line
-through all steps (least squares), so that what the first participant brings does not count.
+Read when all has settled after each step; a figure is the slope of the straight line through all
+steps (least squares), so that what the first participant brings does not count.
 """
 
 from __future__ import annotations
 
 import asyncio
 import statistics
+from collections.abc import Sequence
 from itertools import pairwise
 
 from .figures.bench import Bench, leave, options, run
 from .figures.servers import Target
-from .peers.pool import Pool
 
 PER_ROOM = 5
 LISTENERS = 20
@@ -32,30 +32,34 @@ async def measure(bench: Bench) -> None:
 async def _participants(bench: Bench, target: Target) -> None:
     """Rooms of five in which nobody publishes."""
     steps = [0, *bench.options.steps]
-    async with Pool(target.server.url) as pool:
+    async with bench.pool(target) as pool:
         # the first participants load what is loaded once
         await pool.join([bench.order(target, bench.room(), "first")])
-        await asyncio.sleep(SETTLE_S)
-        points = [(0, target.meter.rss_kib())]
-        for before, after in pairwise(steps):
+        memory, idle = list[tuple[int, float]](), list[tuple[int, float]]()
+        for before, after in pairwise((0, *steps)):
             names = range(before, after)
             rooms = {number // PER_ROOM: bench.room() for number in names}
             await pool.join(
                 [bench.order(target, rooms[n // PER_ROOM], f"idle-{n}") for n in names]
             )
             await asyncio.sleep(SETTLE_S)
-            points.append((after, target.meter.rss_kib()))
-        cpu_s = target.meter.cpu_s()
-        await asyncio.sleep(SETTLE_S)
-        idle = (target.meter.cpu_s() - cpu_s) / SETTLE_S / (steps[-1] + 1)
-    _tell(bench, target, "participant", points)
-    bench.report.add(target.name, "idle: CPU per participant-second", "ms", 1e3 * idle)
+            memory.append((after, target.meter.rss_kib()))
+            idle.append((after, 1e3 * await _cpu_per_s(target)))
+    _tell(bench, target, "memory per participant", "KiB", memory)
+    _tell(bench, target, "idle: CPU per participant-second", "ms", idle)
+    bench.report.add(target.name, "idle: CPU per second of one participant alone", "ms", idle[0][1])
+
+
+async def _cpu_per_s(target: Target) -> float:
+    before = target.meter.cpu_s()
+    await asyncio.sleep(SETTLE_S)
+    return (target.meter.cpu_s() - before) / SETTLE_S
 
 
 async def _tracks(bench: Bench, target: Target) -> None:
     """One speaker, twenty listeners, a track more at each step."""
     room = bench.room()
-    async with Pool(target.server.url) as pool:
+    async with bench.pool(target) as pool:
         await pool.prepare("audio")
         tracks = bench.options.tracks
         await pool.join(
@@ -63,7 +67,7 @@ async def _tracks(bench: Bench, target: Target) -> None:
             + [bench.order(target, room, "speaker", "audio")]
         )
         await asyncio.sleep(SETTLE_S)
-        points = [(LISTENERS, target.meter.rss_kib())]
+        points: list[tuple[int, float]] = [(LISTENERS, target.meter.rss_kib())]
         for track in range(2, tracks + 1):
             await pool.publish("speaker", "audio")
             await asyncio.sleep(SETTLE_S)
@@ -71,13 +75,16 @@ async def _tracks(bench: Bench, target: Target) -> None:
         flows = sum(len(peer["flows"]) for peer in (await pool.snapshot()).values())
     if flows != points[-1][0]:
         bench.report.fail(f"{target.name}: {flows} tracks arrived, not {points[-1][0]}")
-    _tell(bench, target, "subscribed track", points)
+    _tell(bench, target, "memory per subscribed track", "KiB", points)
 
 
-def _tell(bench: Bench, target: Target, what: str, points: list[tuple[int, int]]) -> None:
+def _tell(
+    bench: Bench, target: Target, figure: str, unit: str, points: Sequence[tuple[int, float]]
+) -> None:
+    """Add the slope through the points."""
     slope, _ = statistics.linear_regression(*zip(*points, strict=True))
-    bench.report.add(target.name, f"memory per {what}", "KiB", slope)
-    bench.report.line(server=target.name, what=what, kib=points)
+    bench.report.add(target.name, figure, unit, slope)
+    bench.report.line(server=target.name, what=figure, points=points)
 
 
 def main() -> int:

@@ -103,7 +103,7 @@ async def measure(bench: Bench) -> None:
 async def _once(bench: Bench, target: Target, case: Case, repeat: int) -> tuple[int, float]:
     """Measure once; return the mean size of a packet out and how many a second came in."""
     rooms = orders(bench, target, case)
-    async with Pool(target.server.url, case.workers) as pool:
+    async with bench.pool(target, case.workers) as pool:
         await pool.prepare(*case.publish)
         everybody = [order for room in rooms for order in room]
         # listeners first: no one hears the beginning of a stream as a gap

@@ -51,10 +51,12 @@ async def crowd(server: RoomServer) -> AsyncIterator[tuple[Pool, Guest]]:
         )
         for number in range(PEOPLE - 1)
     ]
-    async with guest(server, "witness", ROOM) as witness, Pool(server.url) as pool:
-        for pid in (server.pid, *pool.pids):
-            assert pid is not None
-            favour(pid)
+    assert server.pid is not None
+    favour(server.pid)
+    async with (
+        guest(server, "witness", ROOM) as witness,
+        Pool(server.url, favoured=True) as pool,
+    ):
         await witness.speak()
         await pool.prepare("audio", "small")
         await pool.join(raw)

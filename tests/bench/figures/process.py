@@ -14,7 +14,7 @@ class ProcessMeter:
     """Of one process. What no longer exists counts nothing, so read while it lives."""
 
     def __init__(self, pid: int) -> None:
-        self._pid = pid
+        self.pid = pid
 
     def pids(self) -> list[int]:
         """The process and its descendants."""
@@ -22,7 +22,7 @@ class ProcessMeter:
         for entry in _PROC.iterdir():
             if entry.name.isdigit() and (fields := _stat(int(entry.name))):
                 children.setdefault(int(fields[1]), []).append(int(entry.name))
-        found = [self._pid]
+        found = [self.pid]
         for pid in found:
             found += children.get(pid, [])
         return found

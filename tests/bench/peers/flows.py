@@ -22,32 +22,27 @@ class Flow:
     packets: int = 1
     bytes: int = 0
     """on the wire: RTP header, payload, authentication tag"""
+    gaps: int = 0
+    """numbers that did not come"""
     late: int = 0
     """packets that came after a later one, or twice"""
     authentic: int = 0
     refused: int = 0
     """of the packets that were decrypted as a sample"""
 
-    @property
-    def expected(self) -> int:
-        return self.highest - self.first + 1
-
-    @property
-    def gaps(self) -> int:
-        """Numbers that never came."""
-        return max(0, self.expected - self.packets + self.late)
-
     def advance(self, seq16: int) -> None:
         """Take a number that is not the next one."""
         ahead = (seq16 - self.highest) & 0xFFFF
         if 0 < ahead < 0x8000:
             self.highest += ahead
+            self.gaps += ahead - 1
         else:
             self.late += 1
+            self.gaps -= bool(self.gaps)
 
     def record(self) -> dict[str, int]:
         """For a snapshot."""
-        return {**asdict(self), "gaps": self.gaps, "expected": self.expected}
+        return asdict(self)
 
 
 class Latencies:

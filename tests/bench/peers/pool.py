@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from tests.bench.figures.process import favour
+
 from .peer import Order
 
 ANSWER_WITHIN_S = 60.0
@@ -44,9 +46,9 @@ class WorkerFailed(Exception):
 class Pool:
     """Workers with participants: `async with Pool(url) as pool:`."""
 
-    def __init__(self, url: str, workers: int = 1) -> None:
-        """`url`: ws://host:port"""
-        self._url, self._count = url, workers
+    def __init__(self, url: str, workers: int = 1, *, favoured: bool = False) -> None:
+        """`url`: ws://host:port; `favoured`: before other programs of this machine."""
+        self._url, self._count, self._favoured = url, workers, favoured
         self._workers: list[asyncio.subprocess.Process] = []
         self._turn = 0
         self._of: dict[str, asyncio.subprocess.Process] = {}
@@ -61,6 +63,8 @@ class Pool:
                 cwd=ROOT,
             )
             self._workers.append(worker)
+            if self._favoured:
+                favour(worker.pid)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -73,10 +77,6 @@ class Pool:
             except TimeoutError:
                 worker.kill()
                 await worker.wait()
-
-    @property
-    def pids(self) -> list[int]:
-        return [worker.pid for worker in self._workers]
 
     async def _ask(self, worker: asyncio.subprocess.Process, **command: Any) -> dict[str, Any]:
         assert worker.stdin is not None
