@@ -364,3 +364,56 @@ def test_source_is_the_first_that_is_no_proxy_of_ours(peer, forwarded, source):
     request = SimpleNamespace(remote=peer, headers=headers)
 
     assert source_of(request, [ip_network("10.0.0.0/8")]) == source
+
+
+async def raw(api, data: bytes) -> bytes:
+    """What the port answers to these bytes, until it closes or is silent."""
+    host, _, port = api.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(data)
+    try:
+        async with asyncio.timeout(2):
+            return await reader.read(65536)
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+class TestBytesThatAreNoRequest:
+    async def test_bytes_that_are_no_http_are_counted_and_not_logged(self, api, caplog):
+        answer = await raw(api, b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n")
+        _, metrics, _ = await get(api, "/metrics")
+
+        assert b" 400 " in answer.partition(b"\r\n")[0]
+        assert 'reason="malformed"' in metrics
+        assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+    async def test_packed_body_is_refused_unread(self, api, caplog):
+        answer = await raw(
+            api,
+            b"POST /twirp/livekit.RoomService/ListRooms HTTP/1.1\r\nHost: x\r\n"
+            b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
+        )
+
+        assert b" 415 " in answer.partition(b"\r\n")[0]
+        assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+    async def test_body_announced_too_large_is_not_waited_for(self, api):
+        head = (
+            "POST /twirp/livekit.RoomService/ListRooms HTTP/1.1\r\nHost: x\r\n"
+            "Content-Type: application/json\r\n"
+            f"Authorization: Bearer {signed({'roomList': True})}\r\nContent-Length: {11 << 20}\r\n\r\n"
+        )
+
+        assert b" 413 " in (await raw(api, head.encode())).partition(b"\r\n")[0]
+
+    async def test_caller_that_left_is_no_failure_of_ours(self, make_api, caplog):
+        async def leave(request):
+            raise ConnectionResetError("gone")
+
+        api = await make_api(routes(web.get("/left", leave)))
+        status, _, _ = await get(api, "/left")
+
+        assert status == 499
+        assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

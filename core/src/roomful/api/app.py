@@ -8,6 +8,7 @@ from aiohttp import web
 
 from roomful.api.connections import Door, GuardedRunner
 from roomful.api.health import Health
+from roomful.api.http_log import HttpLog
 from roomful.api.metrics import HttpCounts, metrics_route
 from roomful.api.middleware import (
     answer_preflight,
@@ -61,6 +62,8 @@ def create_runner(app: web.Application) -> GuardedRunner:
         app,
         app[DOOR],
         access_log=None,
+        logger=HttpLog(app[COUNTS]),
+        auto_decompress=False,
         handle_signals=False,
         keepalive_timeout=KEEP_ALIVE_S,
         max_line_size=REQUEST_LINE_BYTES,

@@ -38,6 +38,8 @@ from roomful.token_bucket import BucketTable
 
 log = logging.getLogger(__name__)
 
+LARGE_BODY = 32 << 10
+"""bytes; parsing takes up to a millisecond for each 4 KiB"""
 JSON, PROTOBUF = "application/json", "application/protobuf"
 
 __all__ = ["HTTP_STATUS", "JSON", "PROTOBUF", "Twirp", "error_response"]
@@ -114,7 +116,7 @@ class Twirp:
         call.grants = await self._grants(request)
         if not self._buckets.take(call.grants.issuer, self._clock.monotonic()):
             raise ResourceExhausted("too many requests with this API key: slow down")
-        message = _decode(method, request.content_type, await _body(request))
+        message = await _message(method, request.content_type, await _body(request))
         call.room = method.room(message)
         check(call.grants, method.action, room=call.room, target=destination_field(message))
         answer = await method.handler(message, call.grants)
@@ -180,11 +182,20 @@ def _internal(error: Exception, call: _Call) -> web.Response:
 
 
 async def _body(request: web.Request) -> bytes:
+    if (request.content_length or 0) > API_BODY_BYTES:
+        raise web.HTTPRequestEntityTooLarge(API_BODY_BYTES, request.content_length or 0)
     try:
         async with asyncio.timeout(API_BODY_S):
             return await request.read()
     except TimeoutError as error:
         raise TransportTimeout("the body did not arrive in time") from error
+
+
+async def _message(method: RpcMethod, kind: str, body: bytes) -> Message:
+    """Parse a body; a large one in a thread, so that the loop goes on meanwhile."""
+    if len(body) > LARGE_BODY:
+        return await asyncio.to_thread(_decode, method, kind, body)
+    return _decode(method, kind, body)
 
 
 def _decode(method: RpcMethod, kind: str, body: bytes) -> Message:
