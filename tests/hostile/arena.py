@@ -208,6 +208,8 @@ class Arena:
             problems.append("the witness was disturbed")
         if verdict.growth > growth:
             problems.append(f"memory grew by more than {growth >> 20} MiB")
+        if self.server.secret in verdict.log:
+            problems.append("the log holds the secret")
         lines = [line for line in verdict.log.splitlines() if _TRACE.search(line)]
         problems += [line for line in lines if not (allowed and re.search(allowed, line))]
 

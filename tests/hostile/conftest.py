@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import pytest_asyncio
 from ..interop.server import start_roomful
 from .arena import TURNS, Arena, Verdict
 
+KEY = ("hostile", "canary-of-the-hostile-suite-0123456789")
+"""API key and secret; the secret is looked for in what the server says"""
 METER = Path(__file__).with_name("loop_meter")
 _VERDICTS = pytest.StashKey[list[tuple[str, list[Verdict]]]]()
 
@@ -21,6 +24,7 @@ def settings(folder: Path) -> dict[str, str]:
     (folder / TURNS).touch()
     return {
         "ROOMFUL_PLUGINS__ENABLED": '["webrtc","media_plane"]',
+        "LIVEKIT_KEYS": ": ".join(KEY),
         "ROOMFUL_TRUSTED_PROXIES": f'["{Arena.PROXY}/32"]',
         "PYTHONPATH": str(METER),
         "HOSTILE_TURNS": str(folder / TURNS),
@@ -63,7 +67,9 @@ class Ring:
         if self._arena is None or not await self._arena.in_order():
             await self.close()
             folder: Path = self._folder.mktemp("hostile")
-            server = self._stack.enter_context(start_roomful(folder, settings=settings(folder)))
+            started = start_roomful(folder, settings=settings(folder))
+            found = self._stack.enter_context(started)
+            server = replace(found, key=KEY[0], secret=KEY[1])
             self._arena = await Arena.open(server, folder)
             self._stack.push_async_callback(self._arena.close)
         return self._arena

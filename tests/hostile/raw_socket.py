@@ -56,7 +56,7 @@ class RawSocket:
                 line = await self.reader.readline()
         except ConnectionError:
             return 0
-        return int(line.split()[1]) if line.startswith(b"HTTP/1.1 ") else 0
+        return int(line.split()[1]) if line.startswith(b"HTTP/1.") else 0
 
     async def upgrade(self, path: str, token: str, **query: str) -> int:
         """Ask for a WebSocket; return the status and read the head of the answer."""

@@ -455,34 +455,6 @@ async def broken_frames(arena: Arena) -> None:
         raw.close()
 
 
-async def nothing_is_read(arena: Arena) -> None:
-    """A member that never reads its socket, in a room with much to tell: it alone is cut off."""
-    noisy = [await member(arena, "deaf", **MAY_UPDATE) for _ in range(5)]
-    raw = await RawSocket.open(arena.server.http_url, arena.source(), receive_bytes=4096)
-    assert await raw.upgrade("/rtc", arena.server.token("deaf", "deaf")) == 101
-    for client in noisy:
-        await client.send(update_metadata={"metadata": "m" * 400_000})
-    await asyncio.sleep(2.2)
-    await noisy[0].send(update_metadata={"attributes": {"one": "more"}})
-    await noisy[0].next("update", where=gone("deaf"))
-    assert [client for client in noisy if client.closed.is_set()] == []
-    raw.close()
-    for client in noisy:
-        await client.stop(politely=False)
-
-
-def gone(identity: str) -> Callable[[rtc.SignalResponse], bool]:
-    """A message that says that a participant left."""
-
-    def check(message: rtc.SignalResponse) -> bool:
-        return any(
-            p.identity == identity and p.state == models.ParticipantInfo.DISCONNECTED
-            for p in message.update.participants
-        )
-
-    return check
-
-
 async def vanishing_sockets(arena: Arena) -> None:
     """60 clients that knock and vanish at every step."""
     for number in range(60):
@@ -515,7 +487,6 @@ BORNE: dict[str, Callable[[Arena], Awaitable[None]]] = {
     "random messages": random_messages,
     "20,000 control frames": control_frames,
     "broken frames": broken_frames,
-    "nothing is read": nothing_is_read,
     "vanishing sockets": vanishing_sockets,
 }
 
