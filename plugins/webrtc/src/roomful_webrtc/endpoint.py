@@ -74,6 +74,7 @@ class Endpoint:
 
     async def _validate(self, request: web.Request, *, v1: bool) -> web.Response:
         try:
+            self._admit(request)
             grants = await self._grants(request)
             join = ClientJoin.from_query(request.query, v1=v1)
             await self._services.server.check_join(join_request(grants, join))
@@ -86,8 +87,7 @@ class Endpoint:
             return web.Response(status=404, text="404 page not found\n", headers=_CORS)
         server = self._services.server
         try:
-            source = source_of(request, server.settings.trusted_proxies)
-            self._joins.admit(source, self._services.clock.monotonic())
+            self._admit(request)
             grants = await self._grants(request)
             join = ClientJoin.from_query(request.query, v1=v1)
             if not join.reconnect:
@@ -106,6 +106,10 @@ class Endpoint:
         finally:
             await socket.close()
         return websocket
+
+    def _admit(self, request: web.Request) -> None:
+        source = source_of(request, self._services.server.settings.trusted_proxies)
+        self._joins.admit(source, self._services.clock.monotonic())
 
     async def _grants(self, request: web.Request) -> Grants:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
