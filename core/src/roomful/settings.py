@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from roomful.errors import ConfigError
-from roomful.setting_sources import environment_tree, file_tree, livekit_tree, merge
+from roomful.setting_sources import Layer, environment_tree, file_tree, livekit_tree
 from roomful.validation import decode_texts, explain
 
 SECTIONS = {"rtc": "media_plane"}
@@ -116,8 +117,12 @@ def _default_data_dir() -> Path:
     return Path(base) / "roomful"
 
 
-class Settings(Table):
+class Settings(BaseSettings):
     """The whole tree. Made directly it reads nothing but its arguments; see `load`."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, validate_default=True, case_sensitive=True
+    )
 
     port: Port = Field(default=7880, description="HTTP and WebSocket; 0: any free one")
     bind: tuple[str, ...] = Field(
@@ -169,6 +174,17 @@ class Settings(Table):
         return self
 
     @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *others: PydanticBaseSettingsSource,
+        **named: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leave out what pydantic-settings would read by itself: `load` names its sources."""
+        return (init_settings,)
+
+    @classmethod
     def load(
         cls,
         file: Path | None = None,
@@ -185,18 +201,19 @@ class Settings(Table):
         environ = os.environ if environ is None else environ
         texts = environment_tree(environ, cls.model_fields)
         given = (
-            file_tree(file) if file else {},
-            livekit_tree(environ),
             cast("Mapping[str, object]", decode_texts(cls, texts)),
+            livekit_tree(environ),
+            file_tree(file) if file else {},
         )
         if any("mode" in tree for tree in given):
             raise ConfigError("setting 'mode' is chosen by the command; remove it")
-        tree: dict[str, object] = {}
-        for layer in (defaults or {}, *given, arguments or {}, {"mode": mode}):
-            tree = merge(tree, layer)
+        layers = ({"mode": mode}, arguments or {}, *given, defaults or {})
         source = f"{file} or environment" if file else "environment"
         try:
-            return cls.model_validate(tree)
+            # an argument of BaseSettings, which the type checker takes for a field
+            return cls(
+                _build_sources=(tuple(Layer(cls, tree) for tree in layers), {})  # pyright: ignore[reportCallIssue]
+            )
         except ValidationError as error:
             raise ConfigError(explain(error, cls, source=source)) from None
 
