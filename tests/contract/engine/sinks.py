@@ -9,7 +9,6 @@ from roomful_rtc.engine import KeyFrameWanted, SinkFailed, Switched
 from .rig import (
     FIRST_SEQ,
     FIRST_TS,
-    OUT_PTS,
     SINK_PTS,
     Kept,
     Rig,

@@ -170,6 +170,10 @@ class LocalSource(MediaSource, Protocol):
     """Told the layer that a key frame is wanted of, at most twice a second."""
     on_demand: Callable[[int, bool], None] | None
     """Told a layer and whether anybody wants it; all count as wanted at first."""
+    on_level: Callable[[int, float], None] | None
+    """Audio, each 100 ms with packets: (loudest dBov 0…-127, share of packets ≥ -35 dBov)."""
+    on_ended: Callable[[str], None] | None
+    """The plane ended the source, and why; not told after `end`."""
 
     def write(
         self,
@@ -195,6 +199,10 @@ class LocalSource(MediaSource, Protocol):
 
     def set_muted(self, muted: bool) -> None:
         """Stop or resume the sinks; on unmute a key frame is asked for."""
+        ...
+
+    def restart(self) -> None:
+        """Let another writer go on whose numbers have nothing to do with those before."""
         ...
 
     def end(self) -> None:

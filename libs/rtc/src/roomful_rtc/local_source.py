@@ -55,6 +55,11 @@ class LocalStream(Stream):
     def source(self) -> LocalSource:
         return self._source
 
+    def take_over(self, former: LocalStream) -> None:
+        """Stand in for a stream whose writer is gone."""
+        self.wanted, self.unwanted_since = former.wanted, former.unwanted_since
+        self.bitrate = former.bitrate
+
     def on_time(self, now: float) -> None:
         """Ask for a key frame, if it is time."""
         asks = self.requests.take(now)
@@ -101,17 +106,18 @@ class LocalSource(Source):
         self._streams = {p.spatial: LocalStream(self, p, self._codec) for p in planned}
         board.locals[self] = None
         try:
-            self._enter()
+            for stream in self._streams.values():
+                self._enter(stream)
         except ResourceExhausted:
             self.end()
             raise
 
-    def _enter(self) -> None:
-        for spatial, stream in self._streams.items():
-            stream.up = self.board.engine.add_source(
-                stream.codec.name, stream.codec.clock_rate, group=self._group, spatial=spatial
-            )
-            self.board.streams[stream.up] = stream
+    def _enter(self, stream: LocalStream) -> None:
+        codec, spatial = stream.codec, stream.planned.spatial
+        stream.up = self.board.engine.add_source(
+            codec.name, codec.clock_rate, group=self._group, spatial=spatial
+        )
+        self.board.streams[stream.up] = stream
         self.board.wake()
 
     @property
@@ -161,6 +167,23 @@ class LocalSource(Source):
         """Say that packets will not come; sinks in this process and its workers are told."""
         if not self._closed:
             self.board.engine.give_up(self._streams[layer].up, count, reason)
+
+    def restart(self) -> None:
+        """Let another writer go on: its numbers have nothing to do with those before.
+
+        Subscribers' numbers go on as at a change of layer; video begins with a key frame, which is
+        asked for.
+
+        Raises:
+            ResourceExhausted: the engine's tables are full; the source stays as it was.
+        """
+        for spatial, stream in tuple(self._streams.items()):
+            following = LocalStream(self, stream.planned, self._codec)
+            following.take_over(stream)
+            self._enter(following)
+            self._streams[spatial] = following
+            self.remove_row(stream)
+        self.tell_sinks()
 
     def end(self) -> None:
         """Free the rows; local sinks end too. Idempotent; no callback comes after."""
