@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 
-from roomful.model.enums import DisconnectReason, ParticipantKind, TrackKind, TrackSource
+from roomful.model.enums import (
+    DisconnectReason,
+    ParticipantKind,
+    TrackKind,
+    TrackSource,
+    VideoQuality,
+)
 from roomful.model.events import Notice
 from roomful.model.media import LIVE, LocalSource
 from roomful.model.participant import Participant
@@ -63,7 +69,7 @@ class Slow(Recorder):
 
     def write(self, packet: memoryview, arrival_ns: int) -> None:
         super().write(packet, arrival_ns)
-        time.sleep(0.015)  # noqa: ASYNC251 - what is to be survived
+        time.sleep(0.015)  # a blocked loop is what is to be survived
 
 
 @dataclass
@@ -120,8 +126,8 @@ class Actor:
     def show(self, sizes: Sequence[tuple[int, int]] = ((320, 240),)) -> tuple[str, LocalSource]:
         """Publish bars as camera, one layer a size."""
         layers = [
-            VideoLayer(quality, width, height, 1_000_000, rid="qhf"[quality])
-            for quality, (width, height) in enumerate(sizes)
+            VideoLayer(VideoQuality(place), width, height, 1_000_000, rid="qhf"[place])
+            for place, (width, height) in enumerate(sizes)
         ]
         width, height = sizes[-1]
         info = TrackInfo(
@@ -134,17 +140,28 @@ class Actor:
             height=height,
         )
         sid, source = self.here.publish(info, layers if len(sizes) > 1 else ())
-        source.on_demand = lambda layer, wanted: self.demands.append((layer, wanted))
-        show = _Show(source, sizes)
-        source.on_keyframe = lambda layer: (self.keyframes.append(layer), show.begin_anew(layer))[0]
-        self._play(show.play(self))
+        self.show_on(source, sizes)
         return sid, source
+
+    def show_on(
+        self, source: LocalSource, sizes: Sequence[tuple[int, int]] = ((320, 240),)
+    ) -> None:
+        """Begin to write bars, with numbers of their own, to a source that is there."""
+        show = _Show(source, sizes, self.demands)
+
+        def begin_anew(layer: int) -> None:
+            self.keyframes.append(layer)
+            show.begin_anew(layer)
+
+        source.on_keyframe = begin_anew
+        source.on_demand = lambda layer, wanted: self.demands.append((layer, wanted))
+        self._play(show.play())
 
     def stop(self) -> None:
         for player in self._players:
             player.cancel()
 
-    def _play(self, work) -> None:
+    def _play(self, work: Coroutine[None, None, None]) -> None:
         self._players.append(asyncio.get_running_loop().create_task(work))
 
     async def _speak(self, source: LocalSource, hertz: int) -> None:
@@ -162,8 +179,14 @@ class Actor:
 class _Show:
     """Plays a clip a layer in step; a layer that is asked for a key frame begins anew."""
 
-    def __init__(self, source: LocalSource, sizes: Sequence[tuple[int, int]]) -> None:
-        self._source = source
+    def __init__(
+        self,
+        source: LocalSource,
+        sizes: Sequence[tuple[int, int]],
+        demands: Sequence[tuple[int, bool]],
+    ) -> None:
+        """`demands`: what the source was told; a layer that nobody wants is left out."""
+        self._source, self._demands = source, demands
         self._clips = [colours(width, height) for width, height in sizes]
         self._at = [0] * len(sizes)
         self._seq = [secrets.randbelow(1 << 16) for _ in sizes]
@@ -172,13 +195,12 @@ class _Show:
     def begin_anew(self, layer: int) -> None:
         self._at[layer] = 0
 
-    async def play(self, actor: Actor) -> None:
+    async def play(self) -> None:
         due, number = asyncio.get_running_loop().time(), 0
         while True:
-            stopped = {layer for layer, wanted in actor.demands if not wanted}
-            stopped = {layer for layer in stopped if _last(actor.demands, layer) is False}
+            wanted = dict(self._demands)
             for layer in range(len(self._clips)):
-                if layer not in stopped:
+                if wanted.get(layer, True):
                     self._picture(layer, number)
             number, due = number + 1, due + 1 / PICTURES_PER_SECOND
             await _until(due)
@@ -196,10 +218,6 @@ class _Show:
             packet = rtp.RtpPacket(last, 1, self._seq[layer] & 0xFFFF, ts, 9, payload)
             self._seq[layer] += 1
             self._source.write(rtp.build(packet), now_ns, layer)
-
-
-def _last(demands: Sequence[tuple[int, bool]], layer: int) -> bool:
-    return [wanted for of, wanted in demands if of == layer][-1]
 
 
 async def _until(due: float) -> None:

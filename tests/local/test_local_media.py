@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from livekit import rtc
 
 from roomful.errors import MediaError, NotFound, PermissionDenied
 from roomful.model.enums import TrackKind, TrackSource, VideoQuality
@@ -118,7 +119,7 @@ async def test_a_want_chooses_the_layer_of_a_local_source(house: House) -> None:
         assert missing(film.packets) == 0
         assert not film.gaps
         times = [packet.ts for packet in in_order(film.packets)]
-        steps = [(b - a) & 0xFFFFFFFF for a, b in zip(times, times[1:], strict=False)]
+        steps = [(b - a) & 0xFFFFFFFF for a, b in pairwise(times)]
         assert max(steps) < 90_000
         decoded = decode_vp8(film.packets)
         assert_bars(decoded.pictures[-1])
@@ -271,7 +272,7 @@ async def test_another_writer_goes_on_where_the_first_one_stopped(house: House) 
         await until(lambda: len(viewer.got("actor video").packets) >= 20)
         actor.stop()
         source.restart()
-        actor._play(type_of_show(source).play(actor))
+        actor.show_on(source)
 
         film = viewer.got("actor video")
         before = len(film.packets)
@@ -280,21 +281,12 @@ async def test_another_writer_goes_on_where_the_first_one_stopped(house: House) 
         assert_bars(decode_vp8(film.packets).pictures[-1])
 
 
-def type_of_show(source):
-    from .actor import _Show
-
-    return _Show(source, ((320, 240),))
-
-
 async def test_what_may_not_be_published_is_refused(house: House) -> None:
     async with house.actor("actor") as actor:
         odd = TrackInfo("", TrackKind.VIDEO, TrackSource.CAMERA, mime_type="video/theora")
         with pytest.raises(MediaError, match="theora"):
             actor.here.publish(odd)
-        participant = actor.here.participant
-        session = actor.here.session
-        from dataclasses import replace
-
+        participant, session = actor.here.participant, actor.here.session
         session.update_participant(
             "actor", permission=replace(participant.permission, can_publish=False)
         )
