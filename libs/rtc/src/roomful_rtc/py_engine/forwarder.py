@@ -196,15 +196,11 @@ class Forwarder:
 
     def _special(self, down: Down, packet: Packet, up: Up) -> None:
         """Serve a down that is not in the plain state, or a packet that is not."""
-        if not down.enabled or down.up is not up:
-            _miss(down, up)
+        silent = not down.enabled or down.up is not up
+        if silent or (down.waiting and not self._start(down, packet, up)):
+            if down.outlet is not None:
+                _miss(down, down.outlet, up)
             return
-        if down.waiting:
-            if up.video or not packet.look.key or not _can_send(down, packet):
-                self._drops["no_key_frame"] += 1
-                _miss(down, up)
-                return
-            self.begin(down, packet, up, None)
         if packet.late:
             segment = down.translation.place(packet)
             if segment is not None and self._wanted_layer(down, packet):
@@ -218,6 +214,14 @@ class Forwarder:
         else:
             self._next(down, packet)
 
+    def _start(self, down: Down, packet: Packet, up: Up) -> bool:
+        """Begin with this packet, if it may be the first one."""
+        if up.video or not packet.look.key or not _can_send(down, packet):
+            self._drops["no_key_frame"] += 1
+            return False
+        self.begin(down, packet, up, None)
+        return True
+
     def _next(self, down: Down, packet: Packet) -> None:
         """Send a packet that follows all that the down was sent."""
         translation = down.translation
@@ -225,6 +229,8 @@ class Forwarder:
             translation.leap(packet)
             if down.outlet is not None:
                 self.give_up(down, 1, GapReason.LOST)
+                if not down.enabled:
+                    return  # the sink was ended, or ended itself
         segment = translation.current
         if segment is not None:
             translation.last = packet
@@ -404,10 +410,10 @@ def _can_send(down: Down, packet: Packet) -> bool:
     return down.outlet is not None or (down.peer is not None and down.peer.tx is not None)
 
 
-def _miss(down: Down, up: Up) -> None:
+def _miss(down: Down, outlet: Outlet, up: Up) -> None:
     """Count what a sink that has begun does not get."""
-    if down.outlet is not None and down.packets and down.up is up:
-        down.outlet.missed += 1
+    if down.packets and down.up is up:
+        outlet.missed += 1
 
 
 def _in_order(packet: Packet) -> Packet:
