@@ -31,6 +31,8 @@ CEILING_BPS = 20_000_000
 """of a stream whose bitrate was not announced"""
 ABOVE_ANNOUNCED = 2
 BURST_S = 2.0
+LEAST_BURST_BYTES = 100_000
+"""a key frame, however small the announcement"""
 REFUSED_AFTER_S = 5
 """A stream that was throttled in so many seconds in a row ends its source."""
 
@@ -43,8 +45,9 @@ class LocalStream(Stream):
     def __init__(self, source: LocalSource, planned: PlannedLayer, codec: LocalCodec) -> None:
         super().__init__(planned, 0, codec.codec)
         self._source = source
-        rate = (planned.bitrate * ABOVE_ANNOUNCED or CEILING_BPS) / 8
-        self._bucket = TokenBucket(rate, rate * BURST_S)
+        announced = planned.bitrate > 0
+        rate = (planned.bitrate * ABOVE_ANNOUNCED if announced else CEILING_BPS) / 8
+        self._bucket = TokenBucket(rate, max(rate * BURST_S, LEAST_BURST_BYTES))
         self._throttled = False
         self.throttled_s = 0
         self.wanted = True
@@ -190,7 +193,7 @@ class LocalSource(Source):
         if self._closed:
             return
         self._closed = True
-        self.on_keyframe = self.on_demand = self.on_level = self.on_ended = None
+        self.on_keyframe = self.on_demand = self.on_ended = None
         streams = list(self._streams.values())
         self._streams.clear()
         for stream in streams:
@@ -199,8 +202,6 @@ class LocalSource(Source):
         self.board.locals.pop(self, None)
         self.tell_end()
         self.board.wake()
-
-    close = end
 
     def fail(self, reason: str) -> None:
         """End it from inside and tell its owner."""

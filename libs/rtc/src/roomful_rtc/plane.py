@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from roomful.clock import Clock
 from roomful.errors import ConfigError, MediaError, ResourceExhausted
-from roomful.model.media import LIVE, QueuePolicy, TrackSink, Want
+from roomful.model.media import LIVE, MediaPlane, QueuePolicy, TrackSink, Want
 from roomful.model.track import Publication, VideoLayer
 from roomful_rtc.candidate import host_candidates
 from roomful_rtc.dtls import LocalCertificate
@@ -226,7 +226,7 @@ class Plane:
         if mux is None:
             return
         for local in tuple(self._board.locals) if self._board else ():
-            local.close()
+            local.fail("the server stops")
         async with asyncio.TaskGroup() as group:
             for peer in self.peers:
                 group.create_task(peer.close("the server stops"))
@@ -295,6 +295,10 @@ class Plane:
         if self._board is not None:
             self._board.run(self._clock.monotonic())
         self._wake()
+
+
+if TYPE_CHECKING:
+    _answers: type[MediaPlane] = Plane
 
 
 def _host(address: str) -> str:

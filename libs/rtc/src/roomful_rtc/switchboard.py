@@ -45,8 +45,6 @@ class Local(Owner, Protocol):
 
     def each_second(self, stats: ev.EngineStats, now: float) -> None: ...
 
-    def close(self) -> None: ...
-
 
 class Switchboard:
     """What every peer, source and sink of one plane shares. On the loop's thread only."""

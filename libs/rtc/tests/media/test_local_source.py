@@ -210,7 +210,7 @@ def test_what_exceeds_the_announcement_is_dropped_then_the_source_ended(rig: Rig
             source.write(bytes(1000), NOW_NS)
         rig.pass_time(0.1)
     fed = len(rig.engine.made("feed"))
-    assert 150 <= fed < 350
+    assert 200 <= fed < 400
     assert owner.of("ended") == [("sends more than was announced",)]
     assert not rig.board.locals
     assert not rig.engine.ups
@@ -224,6 +224,15 @@ def test_within_the_announcement_nothing_is_dropped(rig: Rig):
             source.write(bytes(1000), NOW_NS)
         rig.pass_time(0.1)
     assert len(rig.engine.made("feed")) == 2000
+
+
+@pytest.mark.parametrize("bitrate", [-1, 0, 1])
+def test_a_key_frame_passes_whatever_was_announced(rig: Rig, bitrate: int):
+    layers = [VideoLayer(VideoQuality.LOW, 320, 180, bitrate)]
+    source = LocalSource(rig.board, CAMERA, layers, "")
+    for _ in range(90):
+        source.write(bytes(1000), NOW_NS)
+    assert len(rig.engine.made("feed")) == 90
 
 
 def test_an_owner_that_raises_ends_its_source_not_who_asked(rig: Rig):
