@@ -233,6 +233,7 @@ class MediaPlane(Protocol):
 
         Raises:
             MediaError: a codec that is not forwarded here.
+            ValueError: too many layers, or not lowest first.
             ResourceExhausted: the engine's tables are full.
         """
         ...

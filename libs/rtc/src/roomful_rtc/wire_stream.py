@@ -72,7 +72,10 @@ class WireStream(Stream):
         """Tell local sinks what is not asked for any more."""
         lost = self._nacks.take_lost()
         if lost:
-            self._source.board.engine.give_up(self.up, lost)
+            try:
+                self._source.board.engine.give_up(self.up, lost)
+            except LookupError:
+                pass  # the engine's peer went first, with its rows
 
     def be_patient(self, now: float) -> None:
         """Count as live for a while though nothing came: the publisher is about to send."""
