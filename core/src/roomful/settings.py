@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from roomful.errors import ConfigError
+from roomful.limits import usable_cores
 from roomful.setting_sources import environment_tree, file_tree, livekit_tree, merge
 from roomful.validation import decode_texts, explain
 
@@ -62,9 +63,10 @@ class LimitsSettings(Table):
     """What one server takes on."""
 
     max_cpu: float = Field(
-        default_factory=lambda: round((os.cpu_count() or 1) * 0.8, 2),
+        default_factory=lambda: round(usable_cores() * 0.8, 2),
         gt=0,
-        description="cores that admitted work may use; default: 0.8 of the machine's",
+        description="cores that admitted work may use; default: 0.8 of those this process may "
+        "run on, or of its cgroup's quota",
     )
     max_participants: int = Field(default=0, ge=0, description="on this server; 0: no limit")
     max_rooms: int = Field(default=0, ge=0, description="on this server; 0: no limit")

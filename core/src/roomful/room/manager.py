@@ -80,7 +80,9 @@ class RoomManager:
             if not lock.locked():
                 self._making.pop(name, None)
 
-    async def delete(self, name: str, reason: DisconnectReason = DisconnectReason.ROOM_DELETED) -> None:
+    async def delete(
+        self, name: str, reason: DisconnectReason = DisconnectReason.ROOM_DELETED
+    ) -> None:
         """End a room for everybody in it. Raises `NotFound`."""
         await self._end(self.of(name), reason)
 
