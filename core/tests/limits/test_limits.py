@@ -1,13 +1,15 @@
 """Admission: by estimate, then by what is seen to be used; no second of CPU counts twice."""
 
+import asyncio
 import math
+import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from roomful.errors import ResourceExhausted
-from roomful.limits import Budget, Lease, Limits, Refused, Sample
+from roomful.limits import Budget, Lease, Limits, Process, Refused, Sample
 
 from .conftest import MAIN, PACE, Stage
 
@@ -379,6 +381,24 @@ def test_quota_bounds_what_the_machine_has_and_others_in_it_count(stage):
     assert limits.free == about(0.6)
 
 
+async def test_machine_is_read_in_a_thread_of_its_own(stage):
+    threads: set[int] = set()
+
+    def look(pids: object) -> Sample:
+        threads.add(threading.get_ident())
+        return Sample(MAIN, {}, (Budget("machine", 1.0, 0.0),))
+
+    limits = Limits(1.6, stage, look, machine_cores=2)
+    running = asyncio.create_task(limits.run())
+    async with asyncio.timeout(30):
+        while limits.free != 1.0:
+            await asyncio.sleep(0)
+    running.cancel()
+
+    assert threads
+    assert threading.get_ident() not in threads
+
+
 @given(
     st.lists(
         st.tuples(
@@ -393,8 +413,6 @@ def test_free_is_never_negative_never_more_than_the_machine_and_given_back_exact
     used: dict[int, float] = {}
 
     def look(pids: object) -> Sample:
-        from roomful.limits import Process
-
         family = {pid: Process(pid, 1, MAIN, pid, s, 0.0) for pid, s in used.items()}
         family[MAIN] = Process(MAIN, 1, 1, 1, 0.0, 0.0)
         return Sample(MAIN, family, (Budget("machine", 2.0, sum(used.values())),))
