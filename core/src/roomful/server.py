@@ -189,7 +189,9 @@ class RoomServer:
     # --- deciding ----------------------------------------------------------------------------
 
     async def _check_join(self, request: JoinRequest) -> None:
-        denied = await self.plugins.check_join(request.room, request.grants, request.grants.kind)
+        denied = await self.plugins.check_join(
+            request.room, request.grants, request.grants.kind
+        )
         if denied is not None:
             raise PermissionDenied(denied.reason)
 

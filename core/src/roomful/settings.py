@@ -63,7 +63,7 @@ class LimitsSettings(Table):
     """What one server takes on."""
 
     max_cpu: float = Field(
-        default_factory=lambda: round(usable_cores() * 0.8, 2),
+        default_factory=lambda: max(0.01, round(usable_cores() * 0.8, 2)),
         gt=0,
         description="cores that admitted work may use; default: 0.8 of those this process may "
         "run on, or of its cgroup's quota",

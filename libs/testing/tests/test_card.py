@@ -99,6 +99,33 @@ def test_source_that_is_no_byte_is_refused(source):
         card.draw(0, 320, 180, source)
 
 
+def test_card_among_others_is_read_by_itself():
+    whole = np.full((720 * 3 // 2, 1280), 100, np.uint8)
+    luma, chroma = whole[:720], whole[720:].reshape(2, 360, 640)
+    for source, (left, top) in enumerate([(0, 0), (642, 0), (0, 364)]):
+        drawn = card.draw(7_000_000, 320, 180, source)
+        luma[top : top + 180, left : left + 320] = drawn[:180]
+        planes = drawn[180:].reshape(2, 90, 160)
+        chroma[:, top // 2 : top // 2 + 90, left // 2 : left // 2 + 160] = planes
+
+    readings = [
+        card.read(card.crop(whole, left, top, 320, 180))
+        for left, top in [(0, 0), (642, 0), (0, 364), (642, 364)]
+    ]
+
+    assert [reading and (reading.source, reading.error) for reading in readings] == [
+        (0, 0.0), (1, 0.0), (2, 0.0), None
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "box", [(1, 0, 64, 64), (0, 0, 65, 64), (-2, 0, 64, 64), (258, 0, 64, 64), (0, 118, 64, 64)]
+)
+def test_part_that_is_odd_or_outside_is_refused(box):
+    with pytest.raises(ValueError, match="odd or not within"):
+        card.crop(card.draw(0, 320, 180), *box)
+
+
 def test_drawn_cards_are_their_takers_to_change():
     card.draw(0, 320, 180)[:] = 0
 

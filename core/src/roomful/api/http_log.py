@@ -24,7 +24,9 @@ class HttpLog(logging.LoggerAdapter[logging.Logger]):
         super().__init__(log, {})
         self._counts = counts
 
-    def exception(self, msg: object, *args: object, exc_info: Any = True, **kwargs: Any) -> None:
+    def exception(
+        self, msg: object, *args: object, exc_info: Any = True, **kwargs: Any
+    ) -> None:
         """Log a failure of ours; count one of the caller's."""
         if isinstance(exc_info, HttpProcessingError | web.RequestPayloadError):
             self._counts.refused["malformed"] += 1

@@ -16,7 +16,9 @@ WAITING = 256
 """connections that wait to be accepted"""
 
 
-async def listen(runner: web.AppRunner, address: str, port: int, tls: ssl.SSLContext | None) -> int:
+async def listen(
+    runner: web.AppRunner, address: str, port: int, tls: ssl.SSLContext | None
+) -> int:
     """Serve on every address of this name; return the port. Raises OSError."""
     found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     for family, _, _, _, where in dict.fromkeys(found):

@@ -68,13 +68,8 @@ class Grants:
         publishes audio and data, subscribes.
         """
         base = cls(
-            issuer=issuer,
-            kind=kind,
-            room=room,
-            identity=identity,
-            room_join=True,
-            room_create=True,
-            internal_grant=True,
+            issuer=issuer, kind=kind, room=room, identity=identity, room_join=True,
+            room_create=True, internal_grant=True,
         )
         if kind is ParticipantKind.EGRESS:
             return replace(

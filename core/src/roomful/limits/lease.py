@@ -117,6 +117,7 @@ class Lease:
     def begin(self, now: float) -> None:
         """Called when a process takes up the work: what it counts with stands while it is young."""
         self.is_watched = True
+        self._window = Window(self._pace.window_s)
         self._judged_at = now + self._pace.young_s
 
     def end(self) -> None:

@@ -64,7 +64,9 @@ class Door:
         check_room_name(request.room)
         check_participant(request)
         self._factories.of(request.transport, grants.kind)
-        if self._rooms.find(request.room) is None and not (self._auto_create or grants.room_create):
+        if self._rooms.find(request.room) is None and not (
+            self._auto_create or grants.room_create
+        ):
             raise NotFound("requested room does not exist")
         if self._full() and not request.grants.internal_grant:
             raise ResourceExhausted(

@@ -80,9 +80,7 @@ class RoomManager:
             if not lock.locked():
                 self._making.pop(name, None)
 
-    async def delete(
-        self, name: str, reason: DisconnectReason = DisconnectReason.ROOM_DELETED
-    ) -> None:
+    async def delete(self, name: str, reason: DisconnectReason = DisconnectReason.ROOM_DELETED) -> None:
         """End a room for everybody in it. Raises `NotFound`."""
         await self._end(self.of(name), reason)
 

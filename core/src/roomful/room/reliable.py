@@ -25,7 +25,9 @@ class ReliableLog:
             self._drop_oldest()
         self._messages.append((now, message))
         self._bytes += len(message.payload)
-        while self._messages and (self._bytes > _MAX_BYTES or now - self._messages[0][0] > KEEP_S):
+        while self._messages and (
+            self._bytes > _MAX_BYTES or now - self._messages[0][0] > KEEP_S
+        ):
             self._drop_oldest()
 
     def since(

@@ -136,7 +136,9 @@ class RoomSession:
     def remove_soon(self, participant: Participant, reason: DisconnectReason) -> None:
         """Like `remove`, from a place that cannot wait; does nothing when it is gone already."""
         if self.is_live(participant):
-            task = asyncio.get_running_loop().create_task(self._remove_if_live(participant, reason))
+            task = asyncio.get_running_loop().create_task(
+                self._remove_if_live(participant, reason)
+            )
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 

@@ -2,8 +2,8 @@
 
 From top to bottom, in parts of the height, so that a card reads the same at every size:
 
-    0.03–0.11   32 blocks: sync, source, upper half of the time
-    0.13–0.21   32 blocks: lower half of the time, check sum
+    0.03–0.11   32 blocks: source, and the first 24 bits of the time
+    0.13–0.21   32 blocks: the last 16 bits of the time, and a check sum
     0.25–0.79   eight upright bars in `COLOURS`
     0.83–0.97   the flash: white during the first 100 ms of each second, else black
 
@@ -116,6 +116,22 @@ def read(picture: Picture) -> Reading | None:
         bars=tuple((float(y), float(u), float(v)) for y, u, v in bars),
         error=float(np.abs(bars - BARS).max()),
     )
+
+
+def crop(picture: Picture, left: int, top: int, width: int, height: int) -> Picture:
+    """Return a part of a picture: a card among others in a composition. All numbers even.
+
+    `ValueError` for a part that is not within the picture.
+    """
+    box = (left, top, width, height)
+    rows, columns = picture.shape[0] * 2 // 3, picture.shape[1]
+    if min(box) < 0 or left + width > columns or top + height > rows or any(n % 2 for n in box):
+        raise ValueError(f"part {box!r} is odd or not within {columns}×{rows}")
+    luma, blue, red = _planes(picture)
+    half = np.s_[top // 2 : (top + height) // 2, left // 2 : (left + width) // 2]
+    chroma = [plane[half].reshape(-1) for plane in (blue, red)]
+    whole = luma[top : top + height, left : left + width].reshape(-1)
+    return np.concatenate((whole, *chroma)).reshape(height * 3 // 2, width)
 
 
 @dataclass(frozen=True, slots=True)
