@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from roomful.errors import ConfigError
+from roomful.limits import usable_cores
 from roomful.setting_sources import Layer, environment_tree, file_tree, livekit_tree
 from roomful.validation import decode_texts, explain
 
@@ -63,9 +64,10 @@ class LimitsSettings(Table):
     """What one server takes on."""
 
     max_cpu: float = Field(
-        default_factory=lambda: round((os.cpu_count() or 1) * 0.8, 2),
+        default_factory=lambda: max(0.01, round(usable_cores() * 0.8, 2)),
         gt=0,
-        description="cores that admitted work may use; default: 0.8 of the machine's",
+        description="cores that admitted work may use; default: 0.8 of those this process may "
+        "run on, or of its cgroup's quota",
     )
     max_participants: int = Field(default=0, ge=0, description="on this server; 0: no limit")
     max_rooms: int = Field(default=0, ge=0, description="on this server; 0: no limit")
