@@ -147,7 +147,7 @@ def test_a_part_without_anything_is_named_and_left_out(tmp_path, media_studio) -
 
     assert done.unreadable == (empty, rubbish)
     assert done.gaps == ()
-    with pytest.raises(MediaError, match="nothing can be read of .*empty.mp4"):
+    with pytest.raises(MediaError, match=r"nothing can be read of .*empty.mp4"):
         finish([Part(empty), Part(rubbish)], tmp_path / "none.mp4", Container.MP4)
     assert not (tmp_path / "none.mp4").exists()
 
@@ -158,7 +158,7 @@ def test_parts_with_other_tracks_are_refused(tmp_path, media_studio) -> None:
         Part(recorded(media_studio(None), tmp_path / "b.mp4", 1.0), offset_us=2_000_000),
     ]
 
-    with pytest.raises(MediaError, match="b.mp4 has other tracks"):
+    with pytest.raises(MediaError, match=r"b\.mp4 has other tracks"):
         finish(parts, tmp_path / "all.mp4", Container.MP4)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
 

@@ -5,14 +5,19 @@ encoder do not decode. Here a container in memory owns the encoder; sinks make t
 stream (`template`), and what the container itself would hold is thrown away.
 """
 
+# PyAV leaves type arguments open in its stubs
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from av.video.frame import PictureType
 from numpy.typing import NDArray
 
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext
     from av.audio.stream import AudioStream
     from av.container import OutputContainer
+    from av.packet import Packet
     from av.stream import Stream
     from av.video.codeccontext import VideoCodecContext
     from av.video.stream import VideoStream
@@ -86,7 +92,7 @@ class VideoEncoder:
         context.options = private_options(options)
         try:
             context.open() if owner is None else owner.start_encoding()
-        except (av.error.FFmpegError, ValueError) as error:
+        except (FFmpegError, ValueError) as error:
             raise MediaError(f"{name} does not take {options!r}: {error}") from error
         return owner, stream, context
 
@@ -127,7 +133,7 @@ class VideoEncoder:
         """Return what is still inside; the encoder is done after it."""
         return self._taken(self._context.encode(None))
 
-    def _taken(self, packets: list[av.Packet]) -> list[EncodedPacket]:
+    def _taken(self, packets: Sequence[Packet[Any]]) -> list[EncodedPacket]:
         step = round(1 / (self.options.fps * packets[0].time_base)) if packets else 1
         return [taken(packet, self.track, step) for packet in packets]
 
@@ -151,7 +157,7 @@ class AudioEncoder:
         context.options = dict(codec.options)
         try:
             self._owner.start_encoding()
-        except (av.error.FFmpegError, ValueError) as error:
+        except (FFmpegError, ValueError) as error:
             raise MediaError(f"{codec.encoder} does not take {options!r}: {error}") from error
         self._context = context
         self._waiting = np.zeros((0, options.channels), np.float32)
@@ -196,7 +202,7 @@ class AudioEncoder:
         self._samples += len(samples)
         return self._taken(self._context.encode(frame))
 
-    def _taken(self, packets: list[av.Packet]) -> list[EncodedPacket]:
+    def _taken(self, packets: Sequence[Packet[Any]]) -> list[EncodedPacket]:
         return [taken(p, self.track, self._context.frame_size or 960) for p in packets]
 
 

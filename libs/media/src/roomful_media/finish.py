@@ -1,5 +1,8 @@
 """Fragmented files, whole or torn, joined into one that any player seeks in."""
 
+# PyAV leaves type arguments open in its stubs
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import os
@@ -11,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
+from av.error import FFmpegError
 
 from roomful.errors import MediaError
 from roomful_media.fragment import sync_folder
@@ -18,6 +22,7 @@ from roomful_media.mux import Container
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
+    from av.packet import Packet
     from av.stream import Stream
 
 
@@ -102,7 +107,7 @@ class _Joined:
         """Copy what is whole in a part."""
         try:
             source = av.open(str(part.path))
-        except (av.error.FFmpegError, ValueError):
+        except (FFmpegError, ValueError):
             self.unreadable.append(part.path)
             return
         with source:
@@ -131,7 +136,7 @@ class _Joined:
         elif codecs != self._codecs:
             raise MediaError(f"{part.path.name} has other tracks than the parts before it")
 
-    def _copy(self, packet: av.Packet, offset: Fraction) -> None:
+    def _copy(self, packet: Packet[Stream], offset: Fraction) -> None:
         assert self._output is not None and packet.pts is not None and packet.dts is not None
         index = packet.stream_index
         shift = round(offset / packet.time_base)
@@ -151,10 +156,10 @@ class _Joined:
             self._output.close()
 
 
-def _whole_packets(source: InputContainer) -> Iterator[av.Packet]:
+def _whole_packets(source: InputContainer) -> Iterator[Packet[Stream]]:
     """Give what can be read up to the place where the writer died."""
     # a torn fragment ends the file for us: what it holds was not whole
-    with suppress(av.error.FFmpegError):
+    with suppress(FFmpegError):
         for packet in source.demux():
             if packet.is_corrupt:
                 return

@@ -4,6 +4,9 @@ A muxer may be opened while its encoders run: it begins at the next key frame, w
 zero, and sound from before it is left away.
 """
 
+# PyAV leaves type arguments open in its stubs
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from collections import deque
@@ -16,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 import av
+from av.error import FFmpegError
 
 from roomful.errors import MediaError
 from roomful_media.encode import Encoder
@@ -161,7 +165,7 @@ class Muxer:
         copy.stream = self._streams[packet.track]
         try:
             self._output.mux_one(copy)
-        except av.error.FFmpegError as error:
+        except FFmpegError as error:
             if isinstance(error, OSError):
                 raise
             raise MediaError(f"a packet of {packet.track} cannot be written: {error}") from error

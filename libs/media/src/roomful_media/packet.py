@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-import av
+from av.packet import Packet
+from av.stream import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +33,15 @@ class EncodedPacket:
     def end_s(self) -> Fraction:
         return (self.pts + self.duration) * self.time_base
 
-    def copied(self) -> av.Packet:
+    def copied(self) -> Packet[Stream]:
         """Return a copy of its own for FFmpeg, which writes into the packets that it is given."""
-        packet = av.Packet(self.data)
+        packet: Packet[Stream] = Packet(self.data)
         packet.pts, packet.dts, packet.duration = self.pts, self.dts, self.duration
         packet.time_base, packet.is_keyframe = self.time_base, self.key
         return packet
 
 
-def taken(packet: av.Packet, track: str, step: int) -> EncodedPacket:
+def taken(packet: Packet[Stream], track: str, step: int) -> EncodedPacket:
     """Return what an encoder or demuxer gave.
 
     Args:
