@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import av
 import numpy as np
@@ -35,6 +36,7 @@ def rgb_frame(picture: np.ndarray, pixel_format: str = "yuv420p") -> av.VideoFra
     return frame.reformat(format=pixel_format, dst_colorspace="ITU709", dst_color_range="MPEG")
 
 
+@cache
 def person(number: int, width: int = 640, height: int = 360) -> av.VideoFrame:
     """Head and shoulders before a wall."""
     picture = np.empty((height, width, 3), np.uint8)
@@ -141,6 +143,7 @@ def codec_changed() -> Compositor:
     made.put("p0", Picture(person(0, 1280, 720), 1))
     made.put("p1", Picture(person(1, 320, 180), 1))
     made.put("p2", Picture(person(2, 482, 270), 1))
+    # a frame of its own: tags are set on it
     full = person(3).reformat(
         format="yuv420p", src_colorspace="ITU709", dst_colorspace="ITU601",
         src_color_range="MPEG", dst_color_range="JPEG",

@@ -21,6 +21,8 @@ Run = TypeVar("Run")
 
 def levels(text: str) -> list[int]:
     """Return the embedding level of each character (UAX #9, rules P2 to I2)."""
+    # what this Unicode does not know yet has no class, which python-bidi does not bear
+    text = "".join(c if unicodedata.bidirectional(c) else "x" for c in text)
     storage: Any = _bidi.get_empty_storage()
     storage["base_level"] = _bidi.get_base_level(text)
     storage["base_dir"] = ("L", "R")[storage["base_level"]]

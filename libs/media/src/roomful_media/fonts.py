@@ -1,7 +1,7 @@
 """Which font has a character: open fonts that come as a package, then those of the machine.
 
 `manimgx-fonts` brings Noto Sans for two dozen scripts and Noto Emoji (one colour, as labels are).
-Chinese, Japanese and Korean are 20 MB more: the extra `cjk`, or any font that fontconfig knows.
+Chinese, Japanese and Korean are 20 MB more: `manimgx-fonts-cjk`, or any font that fontconfig knows.
 """
 
 from __future__ import annotations

@@ -49,7 +49,9 @@ def layered(*coats: tuple[Alpha, Yuv]) -> Stamp:
     keep = np.ones_like(coats[0][0])
     mixed = [np.zeros_like(keep) for _ in range(3)]
     for alpha, colour in coats:
-        mixed = [under * (1 - alpha) + over * alpha for under, over in zip(mixed, colour, strict=True)]
+        mixed = [
+            under * (1 - alpha) + over * alpha for under, over in zip(mixed, colour, strict=True)
+        ]
         keep = keep * (1 - alpha)
     half = _halved(keep)
     luma, u, v = mixed
@@ -99,7 +101,7 @@ def avatar(lettering: Lettering, name: str, side: int) -> Stamp:
     letters = initials(name)
     if letters:
         ink = lettering.draw(letters, max(8, int(side * 0.42)), weight=_BOLD, most_width=side)
-        _place(text, ink, (side - ink.width) // 2)
+        _centre(text, ink.alpha)
     return layered((_smooth(inside), colour), (text, WHITE))
 
 
@@ -119,6 +121,16 @@ def _place(alpha: Alpha, ink: Ink, x: int) -> None:
     columns = min(ink.width, alpha.shape[1] - x)
     part = ink.alpha[top : top + rows, :columns].astype(np.float32) / 255
     alpha[y + top : y + top + rows, x : x + columns] = part
+
+
+def _centre(alpha: Alpha, ink: NDArray[np.uint8]) -> None:
+    """Put what is drawn of a text into the middle, wherever its base line is."""
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if not len(rows):
+        return
+    part = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1][: len(alpha), : len(alpha)]
+    y, x = ((len(alpha) - length) // 2 for length in part.shape)
+    alpha[y : y + part.shape[0], x : x + part.shape[1]] = part.astype(np.float32) / 255
 
 
 @lru_cache(maxsize=32)
