@@ -69,6 +69,9 @@ class Tile:
         self._shown: Picture | None = None
         self._scaler = VideoReformatter()
         self._stale = True
+        self._label: stamp.Stamp | None = None
+        self._label_of: tuple[str, bool, int, int] | None = None
+        """what the label that is kept was made of"""
 
     @property
     def aspect(self) -> float | None:
@@ -183,7 +186,12 @@ class Tile:
         room = area.width - 2 * margin
         if size < 8 or area.height < 3 * size:
             return
-        label = stamp.label(lettering, self.look.name, size, room, muted=self.look.muted)
+        wanted = self.look.name, self.look.muted, size, room
+        if self._label_of != wanted:
+            muted = self.look.muted
+            self._label = stamp.label(lettering, self.look.name, size, room, muted=muted)
+            self._label_of = wanted
+        label = self._label
         if label is not None:
             canvas.stamp(label, area.x + margin, _even(area.bottom - margin - label.height))
 
