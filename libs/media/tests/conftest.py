@@ -12,11 +12,6 @@ import pytest
 
 from roomful_media.encode import AudioEncoder, AudioOptions, VideoEncoder, VideoOptions
 
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="write golden pictures again")
-
-
 FPS, RATE = 30, 48_000
 YELLOW, BLUE = (170, 40, 140), (60, 200, 110)
 """Y, U, V of the left and right half"""

@@ -83,6 +83,14 @@ def test_pictures_that_come_too_early_or_too_late_are_bounded(compositor: Compos
     assert luma_at(compositor.compose(12 * FRAME_US), compositor, "p0") == 112
 
 
+def test_a_picture_of_the_far_future_does_not_shut_out_what_follows(compositor) -> None:
+    seated(compositor, 2)
+    compositor.put("p0", Picture(plain(200), 3_600_000_000))
+    compositor.put("p0", Picture(plain(150), FRAME_US))
+
+    assert luma_at(compositor.compose(FRAME_US), compositor, "p0") == 150
+
+
 def test_a_source_that_stops_is_dimmed_then_an_avatar_and_comes_back(compositor) -> None:
     seated(compositor, 2)
     for at, state in ((0, State.LIVE), (1_999_999, State.LIVE), (2_100_000, State.DIMMED),

@@ -42,9 +42,9 @@ def painted(name: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", sorted(SCENES))
-def test_composite_is_the_golden_one(name: str, request: pytest.FixtureRequest) -> None:
+def test_composite_is_the_golden_one(name: str, update_golden: bool) -> None:
     found, path = painted(name), DATA / f"{name}.png"
-    if request.config.getoption("--update-golden", default=False):
+    if update_golden:
         Image.fromarray(found).save(path, optimize=True)
     golden = np.asarray(Image.open(path).convert("RGB"))
 

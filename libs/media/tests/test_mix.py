@@ -227,6 +227,22 @@ def test_what_is_no_sound_is_refused(shape: tuple[int, ...]) -> None:
         mixer.write("anna", AudioBlock(np.zeros(shape, np.float32), RATE, START_US))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+def test_numbers_that_are_no_sound_harm_only_their_source(value: float) -> None:
+    mixer = mixer_of("anna", "mallory")
+    hostile = np.full((960, 1), value, np.float32)
+    blocks = [AudioBlock(hostile, RATE, START_US + n * 20_000) for n in range(50)]
+    mixes = run(mixer, {"anna": tone(500, 50), "mallory": blocks})
+
+    assert power(heard(mixes, "mallory")[4800:, 0], 500) == pytest.approx(0.3, abs=0.003)
+    assert np.isfinite(heard(mixes)).all()
+
+
+def test_samples_of_another_type_are_refused() -> None:
+    with pytest.raises(MediaError, match="float64"):
+        mixer_of("anna").write("anna", AudioBlock(np.zeros((960, 1)), RATE, START_US))
+
+
 def test_wrong_keys_rates_and_mixes_are_refused() -> None:
     mixer = mixer_of("anna")
 
@@ -247,4 +263,9 @@ def test_skipped_ticks_pass_unheard() -> None:
         mixer.write("anna", block)
     mixer.skip(4)
 
-    assert mixer.tick().time_us == START_US + 80_000
+    mix = mixer.tick()
+    assert mix.time_us == START_US + 80_000
+    assert mix.own["anna"][0, 0] == 0.0
+    assert power(mixer.tick().sum[:, 0], 400) > 0.05
+    mixer.skip(1_000_000_000)
+    assert mixer.tick().own == {}

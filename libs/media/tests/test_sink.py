@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -99,11 +101,17 @@ def settle(sink: Sink) -> None:
         assert sink._change.wait_for(lambda: not sink._queue, PATIENCE_S)
 
 
+def release_when_full(sink: Sink, tape: Tape) -> None:
+    with sink._change:
+        sink._change.wait_for(lambda: len(sink._queue) >= 10, PATIENCE_S)
+    tape.go.set()
+
+
 def test_the_encoder_waits_for_a_disk_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     tape = Tape()
     tape.go.clear()
     sink = Sink("file", tape, most_s=1.0, when_full=WhenFull.WAIT)
-    threading.Timer(0.1, tape.go.set).start()
+    threading.Thread(target=release_when_full, args=(sink, tape)).start()
     assert all(sink.offer(packet(number)) for number in range(50))
     assert sink.close()
 
@@ -148,6 +156,17 @@ def test_a_writer_that_cannot_be_opened_is_a_failed_sink() -> None:
     sink = Sink("tape", refuse)
     assert not sink.close()
     assert "disk away" in str(sink.error)
+
+
+def test_a_full_disk_is_the_systems_error(media_studio) -> None:
+    studio = media_studio()
+    sink = Sink("full", lambda: Muxer(Container.MPEGTS, Path("/dev/full"), studio.encoders))
+    for encoded in studio.packets(3.0) + studio.rest():
+        sink.offer(encoded)
+
+    assert not sink.close()
+    assert isinstance(sink.error, OSError)
+    assert sink.error.errno == errno.ENOSPC
 
 
 def test_closing_a_stuck_sink_ends_in_time() -> None:
@@ -200,6 +219,7 @@ def test_one_encode_feeds_many_files_while_one_is_dead(
     fan.close()
 
     assert [sink.name for sink in fan.failed()] == ["dead"]
+    assert isinstance(fan.failed()[0].error, ConnectionResetError)
     media_expect(media_watch(tmp_path / "a.mp4"), 4.0)
     media_expect(media_watch(tmp_path / "a.ts"), 4.0)
     media_expect(media_watch(tmp_path / "late.flv"), 2.0)

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from fractions import Fraction
 from typing import Protocol
@@ -144,8 +145,12 @@ class Sink:
                 while (packet := self._next()) is not None:
                     writer.write(packet)
                     self.written += 1
-            finally:
-                writer.close()
+            except Exception:
+                # what closing makes of it is no news
+                with suppress(Exception):
+                    writer.close()
+                raise
+            writer.close()
         except Exception as error:  # noqa: BLE001 - the one place where a sink's failure ends
             log.warning("A sink failed", extra={"sink": self.name, "reason": repr(error)})
             with self._change:

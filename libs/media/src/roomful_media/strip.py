@@ -26,6 +26,8 @@ _SETTLE_S = 2.0
 _REST_S = 0.0002
 """off by less: left alone"""
 _MOST_CHANNELS = 8
+_LOUDEST = 4.0
+"""Decoders overshoot full scale, but not by this."""
 
 
 class Strip:
@@ -54,6 +56,8 @@ class Strip:
         """samples to come whose place is taken"""
         self._rise = 0
         """samples of the ramp that are behind us"""
+        self._broken = False
+        """what was before the head was skipped: what is read next begins softly"""
         self.late = self.dropped = self.missing = 0
 
     @property
@@ -65,14 +69,16 @@ class Strip:
         """Put a block at `place`, counted in samples of the mix.
 
         Raises:
-            MediaError: it is not of shape (n, channels), or of a rate that no sound has.
+            MediaError: it is not float32 of shape (n, channels), or of a rate that no sound has.
         """
         if samples.ndim != 2 or not 1 <= samples.shape[1] <= _MOST_CHANNELS:
             raise MediaError(f"audio of shape {samples.shape!r} is not (n, channels)")
+        if samples.dtype != np.float32:
+            raise MediaError(f"audio of {samples.dtype} is not of float32")
         if place >= self._head + len(self._ring):
             self.dropped += len(samples)
             return
-        samples = self._routed(samples)
+        samples = _tame(self._routed(samples))
         resampler = self._resampler
         if resampler is None or (resampler.rate_in, resampler.channels) != (rate, samples.shape[1]):
             self._resampler = resampler = Resampler(rate, self._rate, samples.shape[1])
@@ -96,6 +102,9 @@ class Strip:
             return None
         samples = np.zeros((size, self._channels), np.float32)
         samples[:there] = self._taken(there)
+        if self._broken:
+            samples[: len(self._up)] *= self._up[:size]
+            self._broken = False
         if there < size:
             self.missing += size - there if there else 0
             fall = min(len(self._up), size - there)
@@ -105,6 +114,15 @@ class Strip:
         self._head += size - there
         self._heard = samples[-1].copy()
         return samples
+
+    def skip(self, size: int) -> None:
+        """Let samples pass unheard."""
+        there = min(size, self.waiting)
+        self._taken(there)
+        self._head += size - there
+        self._heard = np.zeros(self._channels, np.float32)
+        self._rise = 0
+        self._broken = True
 
     def read_last(self, size: int) -> Samples | None:
         """Take the next samples as the last: they fade out."""
@@ -183,6 +201,15 @@ class Strip:
             part[:] = 0
         self._head += count
         return samples
+
+
+def _tame(samples: Samples) -> Samples:
+    """Return samples that cannot drown everybody: decoders of hostile streams make any number."""
+    flat = samples.reshape(-1)
+    if np.vdot(flat, flat) < _LOUDEST**2 * len(flat) or not len(flat):
+        return samples
+    finite = np.nan_to_num(samples, nan=0.0, posinf=_LOUDEST, neginf=-_LOUDEST)
+    return np.clip(finite, -_LOUDEST, _LOUDEST)
 
 
 def _steer(resampler: Resampler, off_s: float) -> None:

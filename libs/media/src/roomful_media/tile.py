@@ -30,6 +30,7 @@ _SCREEN_PATIENCE = 5
 """A screen on which nothing moves sends few frames."""
 _WAITING = 8
 """pictures that are not due yet; a ninth pushes out the oldest"""
+_JUMP_US = 5_000_000
 _LEAST_KEPT = 0.6
 """A picture is cut to the shape of its tile while this much of it stays; else it is seen whole."""
 _OURS = (Colorspace.ITU709, ColorRange.MPEG)
@@ -83,6 +84,11 @@ class Tile:
     def put(self, picture: Picture) -> None:
         """Take a picture that is to be shown at its time; one older than the newest is left out."""
         newest = self._waiting[-1] if self._waiting else self._shown
+        if self._waiting and newest and newest.time_us - picture.time_us > _JUMP_US:
+            # a clock that was wrong for a moment must not shut out all that follows
+            self.dropped += len(self._waiting)
+            self._waiting.clear()
+            newest = self._shown
         if newest is not None and picture.time_us <= newest.time_us:
             self.dropped += 1
             return
