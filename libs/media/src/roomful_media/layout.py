@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from roomful.errors import MediaError
 
-WIDE, NARROW = 16 / 9, 4 / 3
-"""what shape a tile of a camera may have; a canvas that stands upright has upright tiles too"""
+WIDE, NARROW, NARROWEST = 16 / 9, 4 / 3, 1.1
+"""what shape a tile of a camera may have; the last where the canvas stands upright"""
 MOST_IN_GRID = 49
 LIGHT = "-light"
 _STRIPS = ((1, 0.2), (1, 0.16), (2, 0.13))
@@ -130,7 +130,8 @@ def speaker_view(width: int, height: int, seats: Sequence[Seat], speaker: str | 
     shown, left = _cut(others, len(cells))
     used = len(shown) + bool(left)
     strip = _filled(shown, left, _centred(cells[:used], cells, area, upright=upright))
-    large = _fitted(room, focus.aspect) if focus.screen else room
+    shape = min(WIDE, max(NARROWEST, room.width / room.height))
+    large = _fitted(room, focus.aspect if focus.screen else shape)
     return Layout({focus.key: large, **strip.places}, focus.key, strip.more)
 
 
@@ -173,7 +174,7 @@ def _gap(width: int, height: int) -> int:
 def _cells(area: Rect, count: int) -> list[Rect]:
     """Return a grid with the largest cells; the last line is centred."""
     gap = _gap(area.width, area.height)
-    narrow = NARROW if area.width >= area.height else 1 / NARROW
+    narrow = NARROW if area.width >= area.height else NARROWEST
     best, columns = (0, 0), 1
     for number in range(1, count + 1):
         lines = -(-count // number)

@@ -30,6 +30,8 @@ _SCREEN_PATIENCE = 5
 """A screen on which nothing moves sends few frames."""
 _WAITING = 8
 """pictures that are not due yet; a ninth pushes out the oldest"""
+_LEAST_TEXT = 9
+"""pixels of a letter that can be read"""
 _JUMP_US = 5_000_000
 _LEAST_KEPT = 0.6
 """A picture is cut to the shape of its tile while this much of it stays; else it is seen whole."""
@@ -190,7 +192,7 @@ class Tile:
         margin = _margin(area)
         size = _text_size(canvas, area)
         room = area.width - 2 * margin
-        if size < 8 or area.height < 3 * size:
+        if area.height < 3 * size:
             return
         wanted = self.look.name, self.look.muted, size, room
         if self._label_of != wanted:
@@ -221,7 +223,7 @@ def _margin(area: Rect) -> int:
 def _text_size(canvas: Canvas, area: Rect) -> int:
     """Readable on the whole canvas, smaller where tiles are small."""
     base = min(canvas.width, canvas.height) / 36
-    return int(min(base, max(base * 0.6, area.height / 8.5)))
+    return max(_LEAST_TEXT, int(min(base, max(base * 0.6, area.height / 8.5))))
 
 
 def _thickness(canvas: Canvas) -> int:
