@@ -8,15 +8,13 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from roomful_media.colour import Yuv
+from roomful_media.colour import BT709, LIMITED, Yuv
 from roomful_media.layout import Rect
 
 if TYPE_CHECKING:
     from roomful_media.stamp import Stamp
 
 Plane = NDArray[np.uint8]
-BT709, LIMITED = 1, 1
-"""of FFmpeg's AVColorSpace, AVColorPrimaries and AVColorTransferCharacteristic; AVColorRange"""
 
 
 def planes_of(frame: av.VideoFrame) -> tuple[Plane, Plane, Plane]:

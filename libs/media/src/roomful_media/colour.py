@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+BT709, LIMITED = 1, 1
+"""of FFmpeg's AVColorSpace, AVColorPrimaries and AVColorTransferCharacteristic; AVColorRange"""
 Rgb = tuple[int, int, int]
 Yuv = tuple[int, int, int]
 

@@ -22,6 +22,7 @@ from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from roomful.errors import MediaError
+from roomful_media.colour import BT709, LIMITED
 from roomful_media.encoder_options import (
     AUDIO,
     VIDEO,
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 __all__ = ["AudioEncoder", "AudioOptions", "Encoder", "Purpose", "VideoEncoder", "VideoOptions"]
-
-_BT709, _LIMITED = 1, 1
-"""of FFmpeg's AVColorSpace, AVColorPrimaries, AVColorTransferCharacteristic; AVColorRange"""
 
 
 class Encoder(Protocol):
@@ -86,8 +84,8 @@ class VideoEncoder:
             context.framerate = Fraction(options.fps)
         context.width, context.height, context.pix_fmt = options.width, options.height, "yuv420p"
         context.time_base, context.bit_rate = options.time_base, options.bit_rate
-        context.color_range, context.colorspace = _LIMITED, _BT709
-        context.color_primaries = context.color_trc = _BT709
+        context.color_range, context.colorspace = LIMITED, BT709
+        context.color_primaries = context.color_trc = BT709
         context.thread_count = options.threads
         context.options = private_options(options)
         try:

@@ -115,9 +115,7 @@ class Mixer:
             NotFound: no such input.
             MediaError: the block is no sound.
         """
-        strip = self._inputs.get(key)
-        if strip is None:
-            raise NotFound(f"no input {key!r} in the mix: {sorted(self._inputs)!r}")
+        strip = self._strip(key)
         place = round((block.time_us - self._start_us) * self.rate / 1_000_000)
         strip.write(block.samples, block.rate, place)
 
@@ -148,8 +146,14 @@ class Mixer:
 
     def statistics(self, key: str) -> dict[str, int]:
         """Return samples that an input lost: `late`, `dropped` (too far ahead), `missing`."""
-        strip = self._inputs[key]
+        strip = self._strip(key)
         return {"late": strip.late, "dropped": strip.dropped, "missing": strip.missing}
+
+    def _strip(self, key: str) -> Strip:
+        strip = self._inputs.get(key)
+        if strip is None:
+            raise NotFound(f"no input {key!r} in the mix: {sorted(self._inputs)!r}")
+        return strip
 
     @property
     def _position(self) -> int:

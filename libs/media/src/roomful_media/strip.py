@@ -97,9 +97,17 @@ class Strip:
     def read(self, size: int) -> Samples | None:
         """Take the next samples; None is silence."""
         there = min(size, self.waiting)
+        if there == size and not self._broken:
+            samples = self._taken(size)
+            self._heard = samples[-1]
+            return samples
         if there == 0 and not self._heard.any():
             self._head += size
             return None
+        return self._read_partly(size, there)
+
+    def _read_partly(self, size: int, there: int) -> Samples:
+        """Take what is there; ramp where it begins or ends."""
         samples = np.zeros((size, self._channels), np.float32)
         samples[:there] = self._taken(there)
         if self._broken:
@@ -112,7 +120,7 @@ class Strip:
             samples[there : there + fall] = last * (1 - self._up[:fall])
             self._rise = 0
         self._head += size - there
-        self._heard = samples[-1].copy()
+        self._heard = samples[-1]
         return samples
 
     def skip(self, size: int) -> None:
@@ -194,12 +202,14 @@ class Strip:
     def _taken(self, count: int) -> Samples:
         """Take samples off the ring; silence stays where they were."""
         at = self._head % len(self._ring)
-        first = min(count, len(self._ring) - at)
-        parts = [self._ring[at : at + first], self._ring[: count - first]]
-        samples = np.concatenate(parts)
-        for part in parts:
-            part[:] = 0
         self._head += count
+        part = self._ring[at : at + count]
+        samples = part.copy()
+        part[:] = 0
+        if len(part) < count:
+            rest = self._ring[: count - len(part)]
+            samples = np.concatenate([samples, rest])
+            rest[:] = 0
         return samples
 
 

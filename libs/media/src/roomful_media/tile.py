@@ -36,7 +36,6 @@ _JUMP_US = 5_000_000
 _LEAST_KEPT = 0.6
 """A picture is cut to the shape of its tile while this much of it stays; else it is seen whole."""
 _OURS = (Colorspace.ITU709, ColorRange.MPEG)
-_UNSAID_SPACE, _UNSAID_RANGE = 2, 0
 _SOURCE_SPACES = {1: Colorspace.ITU709, 5: Colorspace.ITU601, 6: Colorspace.ITU601}
 
 
