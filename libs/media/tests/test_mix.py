@@ -230,7 +230,7 @@ def test_what_is_no_sound_is_refused(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
 def test_numbers_that_are_no_sound_harm_only_their_source(value: float) -> None:
     mixer = mixer_of("anna", "mallory")
-    hostile = np.full((960, 1), value, np.float32)
+    hostile = np.full((960, 2), value, np.float32) * np.array([1, -1], np.float32)
     blocks = [AudioBlock(hostile, RATE, START_US + n * 20_000) for n in range(50)]
     mixes = run(mixer, {"anna": tone(500, 50), "mallory": blocks})
 

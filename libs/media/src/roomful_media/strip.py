@@ -78,7 +78,7 @@ class Strip:
         if place >= self._head + len(self._ring):
             self.dropped += len(samples)
             return
-        samples = _tame(self._routed(samples))
+        samples = self._routed(_tame(samples))
         resampler = self._resampler
         if resampler is None or (resampler.rate_in, resampler.channels) != (rate, samples.shape[1]):
             self._resampler = resampler = Resampler(rate, self._rate, samples.shape[1])
