@@ -14,14 +14,14 @@ import time
 from contextlib import AsyncExitStack
 from typing import Any
 
+from roomful_testing.peer.description import OPUS
 from tests.interop.guest import guest
 
 from .figures import baseline
 from .figures.bench import Bench, leave, options, run
 from .figures.report import quantiles
 from .figures.servers import Target
-from .peers.description import OPUS
-from .peers.link import Reading
+from .peers.order import Reading
 
 PAUSE_S = 0.2
 SETTLE_S = 1.0

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from tests.bench.peers.peer import Order
+from tests.bench.peers.order import Order
 from tests.bench.peers.pool import Pool
 from tests.interop.guest import Guest, guest
 
