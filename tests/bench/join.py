@@ -119,7 +119,9 @@ async def _crowd(bench: Bench, target: Target) -> None:
     name = f"crowd of {CROWD}"
     bench.report.add(target.name, f"{name}: until all hear all", "s", seconds)
     bench.report.add(target.name, f"{name}: CPU until then", "s", cpu_s)
-    bench.report.line(server=target.name, who=name, seconds=round(seconds, 2), cpu_s=round(cpu_s, 2))
+    bench.report.line(
+        server=target.name, who=name, seconds=round(seconds, 2), cpu_s=round(cpu_s, 2)
+    )
 
 
 def _tell(

@@ -11,7 +11,6 @@ from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
 from roomful_rtc.wire import DATAGRAM_BYTES, datagrams
-
 from roomful_testing.peer.srtp import PROFILES, Keys
 
 _EXPORTER = b"EXTRACTOR-dtls_srtp"
@@ -38,9 +37,7 @@ class Certificate:
         """with this identity and every SRTP profile"""
         self.context.use_certificate(certificate)
         self.context.use_privatekey(key)
-        self.context.set_verify(
-            SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True
-        )
+        self.context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
         self.context.set_tlsext_use_srtp(b":".join(PROFILES))
 
 

@@ -163,7 +163,9 @@ class Negotiation:
             self._published[answer.add_track.cid] = waiting
             return
         reason = rtc.RequestResponse.Reason.Name(answer.reason)
-        waiting.set_exception(InvalidArgument(f"the server does not take it: {answer.message or reason}"))
+        waiting.set_exception(
+            InvalidArgument(f"the server does not take it: {answer.message or reason}")
+        )
 
     def _add_sections(self, wanted: rtc.MediaSectionsRequirement) -> None:
         for kind, count in (("audio", wanted.num_audios), ("video", wanted.num_videos)):

@@ -167,7 +167,9 @@ class Participant:
 
     # --- publishing -----------------------------------------------------------------------------
 
-    async def play_sound(self, sound: Sound, *, name: str = "microphone", begin: float = 0.0) -> str:
+    async def play_sound(
+        self, sound: Sound, *, name: str = "microphone", begin: float = 0.0
+    ) -> str:
         """Publish and play a sound from `begin` (loop time; by default from now); return the SID.
 
         Raises:
@@ -179,7 +181,9 @@ class Participant:
             cid=cid, name=name, type=models.AUDIO, source=models.MICROPHONE,
             disable_dtx=True, disable_red=True,
         )  # fmt: skip
-        mid, sid = await self._publish(Section("audio", "sendonly", cid, ssrc=ssrc), request, "opus")
+        mid, sid = await self._publish(
+            Section("audio", "sendonly", cid, ssrc=ssrc), request, "opus"
+        )
         stream = self._stream(ssrc, "opus", mid, level=sound.level)
         now = self._now()
         self._begin(SoundPlayer(stream, sound, begin or now, now))
@@ -242,7 +246,9 @@ class Participant:
             raise InvalidArgument(f"the server's answer to {request.name!r} is without {codec}")
         return mid, sid
 
-    def _stream(self, ssrc: int, codec: str, mid: str, *, rid: str = "", level: int = 20) -> OutStream:
+    def _stream(
+        self, ssrc: int, codec: str, mid: str, *, rid: str = "", level: int = 20
+    ) -> OutStream:
         return OutStream(
             self.transport, self._commons.buffer, self._numbers,
             ssrc=ssrc, pt=PAYLOAD_TYPES[codec], mid=mid, rid=rid, level=level,

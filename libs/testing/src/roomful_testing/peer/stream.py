@@ -134,7 +134,6 @@ class OutStream:
         self._transport.send_rtcp(rtcp.compound(packet))
 
 
-
 def _block(mid: str, rid: str, level: int | None) -> tuple[bytes, int]:
     """The header extensions of a stream; and where in a packet the transport's number goes."""
     elements = [(TWCC_ID, bytes(2))]

@@ -42,7 +42,11 @@ class Transport:
     """Made and used inside a running loop; `close` it."""
 
     def __init__(
-        self, certificate: Certificate, buffer: Buffer | None = None, *, source: str = "0.0.0.0"  # noqa: S104
+        self,
+        certificate: Certificate,
+        buffer: Buffer | None = None,
+        *,
+        source: str = "0.0.0.0",  # noqa: S104
     ) -> None:
         """Open the socket.
 

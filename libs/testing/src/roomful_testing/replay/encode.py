@@ -78,7 +78,10 @@ def _encoded(program: FilmProgram, begin: int) -> Iterator[bytes]:
     name, options = _ENCODERS[program.codec]
     encoder = cast("VideoCodecContext", av.CodecContext.create(name, "w"))
     encoder.width, encoder.height, encoder.pix_fmt = program.width, program.height, "yuv420p"
-    encoder.framerate, encoder.time_base = Fraction(program.per_second), Fraction(1, program.per_second)
+    encoder.framerate, encoder.time_base = (
+        Fraction(program.per_second),
+        Fraction(1, program.per_second),
+    )
     encoder.gop_size = program.pictures * 2
     encoder.thread_count = 1  # its threads would wait for each other by spinning
     encoder.bit_rate, rate = program.bitrate, str(program.bitrate)

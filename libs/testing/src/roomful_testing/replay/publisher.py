@@ -34,7 +34,9 @@ class Played:
 class Replay:
     """One publisher that sends; what `replay` yields."""
 
-    def __init__(self, participant: Participant, audio_sid: str, video_sid: str, loop_us: int) -> None:
+    def __init__(
+        self, participant: Participant, audio_sid: str, video_sid: str, loop_us: int
+    ) -> None:
         self.participant = participant
         self.audio_sid, self.video_sid = audio_sid, video_sid
         """SIDs of the tracks; empty where there is none"""
@@ -108,9 +110,7 @@ async def replay(
         await participant.join(token)
         begin = asyncio.get_running_loop().time() + _SOON_S
         audio_sid = await participant.play_sound(sound, begin=begin) if sound else ""
-        video_sid = (
-            await participant.play_film(films, begin=begin, history=True) if films else ""
-        )
+        video_sid = await participant.play_film(films, begin=begin, history=True) if films else ""
         yield Replay(participant, audio_sid, video_sid, seconds * 1_000_000)
     finally:
         await participant.leave()
