@@ -26,7 +26,6 @@ class Order:
     audios: int = 3
     videos: int = 3
     """sections to receive in, of the first offer"""
-    channels: bool = True
     reading: str = Reading.IN_TURNS.value
     feedback: bool = True
     """reports of reception and of bandwidth once a second"""

@@ -26,9 +26,7 @@ class OrderedPeer:
 
     def __init__(self, commons: Commons, url: str, order: Order) -> None:
         self.order = order
-        self.participant = Participant(
-            commons, url, audios=order.audios, videos=order.videos, data=order.channels
-        )
+        self.participant = Participant(commons, url, audios=order.audios, videos=order.videos)
         self.latencies = Latencies()
         self.began_ns = 0
         """CLOCK_REALTIME when it began to join"""
@@ -36,7 +34,6 @@ class OrderedPeer:
         self.published_ns: dict[str, int] = {}
         """kind → CLOCK_REALTIME when the track was asked for"""
         self.first_sent_ns: dict[str, int] = {}
-        self._metronome = commons.metronome
         if Reading(order.reading) is Reading.TIMED:
             self.participant.transport.on_rtp = self._note_transit
 
@@ -50,7 +47,7 @@ class OrderedPeer:
         self.connected_ms = (time.monotonic() - begin) * 1000
         self.joined_ms = 1000 * self.participant.joined_s
         if Reading(self.order.reading) is Reading.IN_TURNS:
-            self._metronome.add_transport(self.participant.transport)
+            self.participant.read_in_turns()
         for kind in self.order.publish:
             await self.publish(kind)
 

@@ -41,7 +41,7 @@ class _Carrier:
         self._transport.on_record = lambda packet: drive(receiver._handle_data(packet))
 
     def _unregister_data_receiver(self, receiver: object) -> None:
-        """The association ended."""
+        self._transport.on_record = None
 
 
 async def begin(transport: Transport) -> RTCSctpTransport:

@@ -15,7 +15,14 @@ SHORTEST_S = 0.001
 class Metronome:
     """Made inside a running loop; runs while it has somebody to call, until `stop`."""
 
-    def __init__(self) -> None:
+    def __init__(self, turn_s: float = TURN_S, early_s: float = 0.0) -> None:
+        """Wait for the first to call.
+
+        Args:
+            turn_s: from one reading to the next.
+            early_s: by how much reading may come before its turn, where the process is awake anyway.
+        """
+        self._turn_s, self._early_s = turn_s, early_s
         self._players: list[Player] = []
         self._transports: list[Transport] = []
         self._loop = asyncio.get_running_loop()
@@ -53,10 +60,10 @@ class Metronome:
         self._timer = None
         now = self._loop.time()
         for player in self._players:
-            if player.due <= now:
+            if player.due - player.early_s <= now:
                 player.send(now)
-        if self._transports and now >= self._turn_at:
-            self._turn_at = now + TURN_S
+        if self._transports and now >= self._turn_at - self._early_s:
+            self._turn_at = now + self._turn_s
             for transport in self._transports:
                 transport.drain()
         dues = [player.due for player in self._players]

@@ -49,10 +49,10 @@ class Commons:
     metronome: Metronome
 
     @classmethod
-    def make(cls) -> Self:
-        """Return new ones."""
+    def make(cls, metronome: Metronome | None = None) -> Self:
+        """Return new ones, but for a metronome that there is."""
         session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        return cls(session, Certificate(), Buffer(), Metronome())
+        return cls(session, Certificate(), Buffer(), metronome or Metronome())
 
     async def close(self) -> None:
         """Free them."""
@@ -63,9 +63,7 @@ class Commons:
 class Participant:
     """Made inside a running loop; `join`, `play`, `leave`."""
 
-    def __init__(
-        self, commons: Commons, url: str, *, audios: int = 0, videos: int = 0, data: bool = False
-    ) -> None:
+    def __init__(self, commons: Commons, url: str, *, audios: int = 0, videos: int = 0) -> None:
         """Prepare.
 
         Args:
@@ -73,7 +71,6 @@ class Participant:
             url: `ws://host:port` of the server.
             audios: sections of the first offer to receive in; the server asks for more.
             videos: the same.
-            data: whether to open data channels.
         """
         self.transport = Transport(commons.certificate, commons.buffer)
         self.transport.on_rtcp = self._on_rtcp
@@ -85,9 +82,9 @@ class Participant:
         self.broken_reports = 0
         """RTCP of the server that is against the rules"""
         self.association: RTCSctpTransport | None = None
-        self._commons, self._data = commons, data
+        self._commons = commons
         sections = [Section("audio")] * audios + [Section("video")] * videos
-        sections += [Section("application")] if data else []
+        sections.append(Section("application"))  # as every client: an offer is never empty
         self._socket = SignalSocket(url, session=commons.session)
         self.negotiation = Negotiation(
             self._socket, self.transport.credentials, sections, self._on_answer
@@ -138,16 +135,19 @@ class Participant:
     async def _connect(self, remote: Remote) -> None:
         try:
             await self.transport.connect(remote)
-            if self._data:
-                self.association = await channels.begin(self.transport)
-                for label, parameters in channels.SPECS:
-                    channels.channel(self.association, label, **parameters)
+            self.association = await channels.begin(self.transport)
+            for label, parameters in channels.SPECS:
+                channels.channel(self.association, label, **parameters)
         except RoomfulError as error:
             self._problem = error
         else:
             keep = self.transport.keep_alive()
             self._tasks.append(asyncio.get_running_loop().create_task(keep))
         self._connected.set()
+
+    def read_in_turns(self) -> None:
+        """Read what comes when the metronome is awake, not at once: many packets share one look."""
+        self._commons.metronome.add_transport(self.transport)
 
     async def leave(self) -> None:
         """Say goodbye and free everything."""
@@ -195,6 +195,7 @@ class Participant:
         *,
         name: str = "camera",
         begin: float = 0.0,
+        slack_s: float = 0.0,
         history: bool = False,
     ) -> str:
         """Publish and play a film, or several sizes of it as simulcast, the smallest first.
@@ -203,6 +204,7 @@ class Participant:
             layers: of one codec, three at most.
             name: of the track.
             begin: loop time of the first picture; by default now.
+            slack_s: by which pictures may go out earlier or later, together with other packets.
             history: whether packets that are missed can be sent again.
 
         Raises:
@@ -231,7 +233,7 @@ class Participant:
             stream = self._stream(ssrc, codec, mid, rid=rids[place] if rids else "")
             if history:
                 stream.keep_history()
-            players.append(FilmPlayer(stream, film, begin or now, now))
+            players.append(FilmPlayer(stream, film, begin or now, now, slack_s))
         self._layers[sid] = players
         for player in players:
             self._begin(player)

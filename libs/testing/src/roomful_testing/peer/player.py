@@ -25,7 +25,9 @@ class Player(Protocol):
     """Something that sends at its own pace; times are seconds of the loop."""
 
     due: float
-    """when `send` wants to be called next"""
+    """when `send` wants to be called at the latest"""
+    early_s: float
+    """by how much it may be called before, where the process is awake anyway"""
     stream: OutStream
 
     def send(self, now: float) -> None:
@@ -39,6 +41,8 @@ class Player(Protocol):
 
 class SoundPlayer:
     """Fifty packets a second."""
+
+    early_s = 0.0
 
     def __init__(self, stream: OutStream, sound: Sound, begin: float, now: float) -> None:
         """Play as if from `begin` on; what is past by now is not sent."""
@@ -76,14 +80,19 @@ class SoundPlayer:
 class FilmPlayer:
     """A film; a key frame that is asked for comes at the next place where the film can be begun."""
 
-    def __init__(self, stream: OutStream, film: Film, begin: float, now: float) -> None:
-        """Play as if from `begin` on; what is past by now is not sent."""
-        self.stream = stream
+    def __init__(
+        self, stream: OutStream, film: Film, begin: float, now: float, slack_s: float = 0.0
+    ) -> None:
+        """Play as if from `begin` on; what is past by now is not sent.
+
+        `slack_s`: pictures may go out by so much earlier or later, together with other packets.
+        """
+        self.stream, self._slack_s = stream, slack_s
         self.key_frames_asked = 0
         self._film, self._begin = film, begin
         self._tick = VIDEO_RATE // film.per_second
         self._index, self._piece = max(0, ceil((now - begin) * film.per_second)), 0
-        self.due = begin + self._index / film.per_second
+        self.due, self.early_s = self._next_due(), 2 * slack_s
         self._take: tuple[Picture, ...] = ()
         """what is being sent; nothing before the next entry where empty"""
         self._at = 0
@@ -92,7 +101,7 @@ class FilmPlayer:
         self._is_wanted = True
         self._picture_id = random.randrange(1 << 15)  # noqa: S311 - no secret
         self._has_ids = film.codec == "vp8"
-        self._report_at = self.due
+        self._report_at = begin
 
     def want_key_frame(self) -> None:
         """Begin the film anew at the next place where that can be."""
@@ -123,7 +132,7 @@ class FilmPlayer:
             )
         self._piece = piece + BURST
         if self._piece <= last:
-            self.due = now + BURST_EVERY_S
+            self.due, self.early_s = now + BURST_EVERY_S, 0.0
             return
         self._finish(now)
 
@@ -145,7 +154,10 @@ class FilmPlayer:
         if self._at >= len(self._take) > 0:
             self._take, self._at = self._film.pictures, 0
         self._index += 1
-        self.due = self._begin + self._index / self._film.per_second
+        self.due, self.early_s = self._next_due(), 2 * self._slack_s
         if now >= self._report_at:
             self._report_at = now + REPORT_EVERY_S
             self.stream.report(round((now - self._begin) * VIDEO_RATE))
+
+    def _next_due(self) -> float:
+        return self._begin + self._index / self._film.per_second + self._slack_s

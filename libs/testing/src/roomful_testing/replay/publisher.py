@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from roomful.errors import InvalidArgument
 from roomful_testing.clip import Film, Sound
+from roomful_testing.peer.metronome import Metronome
 from roomful_testing.peer.participant import Commons, Participant
 from roomful_testing.peer.player import FilmPlayer
 from roomful_testing.replay.cache import ClipCache
@@ -16,6 +17,10 @@ from roomful_testing.replay.program import CODECS, FilmProgram, SoundProgram
 
 CLIPS = ClipCache()
 LAYERS = 3
+SLACK_S = 0.007
+"""by which pictures may go out earlier or later, with the packets of sound: waking up costs most"""
+TURN_S, EARLY_S = 0.1, 0.05
+"""from one reading of feedback to the next, and by how much it may be earlier"""
 _SOON_S = 0.05
 """from the last answer to the first packet"""
 
@@ -104,13 +109,18 @@ async def replay(
         _clips, clips, video=video, simulcast=simulcast, audio=audio, seconds=seconds, size=size,
         per_second=per_second, source=source, hertz=hertz,
     )  # fmt: skip
-    commons = Commons.make()
+    commons = Commons.make(Metronome(TURN_S, EARLY_S))
     participant = Participant(commons, url)
     try:
         await participant.join(token)
+        participant.read_in_turns()
         begin = asyncio.get_running_loop().time() + _SOON_S
         audio_sid = await participant.play_sound(sound, begin=begin) if sound else ""
-        video_sid = await participant.play_film(films, begin=begin, history=True) if films else ""
+        video_sid = (
+            await participant.play_film(films, begin=begin, slack_s=SLACK_S, history=True)
+            if films
+            else ""
+        )
         yield Replay(participant, audio_sid, video_sid, seconds * 1_000_000)
     finally:
         await participant.leave()
