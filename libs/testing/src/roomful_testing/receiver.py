@@ -1,9 +1,9 @@
 """`receive`: a subscriber that decodes nothing; it counts packets and gaps and keeps what came.
 
-    async with receive(url, token) as receiver:
-        ...
-        video = receiver.track(publisher.video_sid)
-        print(video.flow.packets, video.flow.gaps, len(video.pictures()))
+async with receive(url, token) as receiver:
+    ...
+    video = receiver.track(publisher.video_sid)
+    print(video.flow.packets, video.flow.gaps, len(video.pictures()))
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+
+from livekit.protocol import rtc as rtc_proto
 
 from roomful_rtc import rtp
 from roomful_testing.clip import SOUND_PER_SECOND, SOUND_TICKS, VIDEO_RATE
@@ -103,6 +105,11 @@ class Receiver:
     def ask_key_frame(self, stream: Received) -> None:
         """Ask the server for a key frame."""
         self.participant.ask_key_frame(stream.ssrc)
+
+    async def choose(self, sid: str, width: int, height: int) -> None:
+        """Tell the server how large a video track is shown, from which it chooses a layer."""
+        settings = rtc_proto.UpdateTrackSettings(track_sids=[sid], width=width, height=height)
+        await self.participant.negotiation.socket.send(track_setting=settings)
 
     def wall_us(self, stream: Received, ts: int) -> int | None:
         """Return the sender's time of a timestamp, µs since 1900: one clock for sound and picture.

@@ -55,7 +55,8 @@ async def associate(transport: Transport) -> RTCSctpTransport:
     """Return an association that is there. Raises TimeoutError."""
     association = await begin(transport)
     async with asyncio.timeout(PATIENCE_S):
-        while association.state != "connected":
+        # aiortc tells nobody when it is there
+        while association.state != "connected":  # noqa: ASYNC110
             await asyncio.sleep(_POLL_S)
     return association
 
@@ -67,10 +68,11 @@ def channel(association: RTCSctpTransport, label: str, **parameters: Any) -> RTC
 
 async def opened(association: RTCSctpTransport, label: str, **parameters: Any) -> RTCDataChannel:
     """Return an open channel. Raises TimeoutError."""
+    is_open = asyncio.Event()
     made = channel(association, label, **parameters)
+    made.on("open", is_open.set)
     async with asyncio.timeout(PATIENCE_S):
-        while made.readyState != "open":
-            await asyncio.sleep(_POLL_S)
+        await is_open.wait()
     return made
 
 

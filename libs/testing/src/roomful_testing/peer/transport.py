@@ -240,8 +240,11 @@ class Transport:
     def drain(self) -> None:
         """Take in what waits."""
         if self._on_rtp is not None:
-            self._drain_by_packet(self._on_rtp)
-            return
+            self._hand_on(self._on_rtp)
+        else:
+            self._count_all()
+
+    def _count_all(self) -> None:
         view, receive, flows, numbers = (
             self._buffer.view, self.socket.recv_into, self.flows, _NUMBERS.unpack_from,
         )  # fmt: skip
@@ -271,7 +274,7 @@ class Transport:
             elif self.reading:
                 self._other(bytes(view[:size]))
 
-    def _drain_by_packet(self, receiver: RtpReceiver) -> None:
+    def _hand_on(self, receiver: RtpReceiver) -> None:
         """The same with the kernel's times; every packet is decrypted and handed on."""
         view = self._buffer.view
         for _ in range(PACKETS_PER_LOOK):

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 import av
@@ -31,7 +30,7 @@ _GAPS = ((0.21, 0.25), (0.79, 0.83))
 _ENCODERS = {
     "vp8": (
         "libvpx",
-        {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "auto-alt-ref": "0"},
+        {"deadline": "realtime", "cpu-used": "12", "lag-in-frames": "0", "auto-alt-ref": "0"},
     ),
     "h264": (
         "libx264",
@@ -43,9 +42,10 @@ _ENCODERS = {
 def film(program: FilmProgram) -> Film:
     """Encode a film, and what is sent from each of its entries on."""
     codec = program.codec
+    drawn = [_drawn(program, place) for place in range(program.pictures)]
     entries: dict[int, tuple[Picture, ...]] = {}
     for place in range(0, program.pictures, program.entry_every):
-        entries[place] = tuple(cut(codec, picture) for picture in _encoded(program, place))
+        entries[place] = tuple(cut(codec, data) for data in _encoded(program, drawn[place:]))
     return Film(
         codec, program.width, program.height, program.per_second, program.bitrate,
         entries[0], entries,
@@ -73,8 +73,8 @@ def sound(program: SoundProgram) -> Sound:
     return Sound(tuple(packets[first : first + SOUND_PER_SECOND]))
 
 
-def _encoded(program: FilmProgram, begin: int) -> Iterator[bytes]:
-    """The pictures from a place on to the end of the film; the first is the only key frame."""
+def _encoded(program: FilmProgram, drawn: Sequence[card.Picture]) -> Iterator[bytes]:
+    """Pictures of which the first is the only key frame."""
     name, options = _ENCODERS[program.codec]
     encoder = cast("VideoCodecContext", av.CodecContext.create(name, "w"))
     encoder.width, encoder.height, encoder.pix_fmt = program.width, program.height, "yuv420p"
@@ -86,13 +86,12 @@ def _encoded(program: FilmProgram, begin: int) -> Iterator[bytes]:
     encoder.thread_count = 1  # its threads would wait for each other by spinning
     encoder.bit_rate, rate = program.bitrate, str(program.bitrate)
     encoder.options = {**options, "minrate": rate, "maxrate": rate, "bufsize": rate}
-    for place in range(begin, program.pictures):
-        frame = av.VideoFrame.from_ndarray(_drawn(program, place), format="yuv420p")
-        frame.pts, frame.time_base = place - begin, encoder.time_base
+    for number, picture in enumerate(drawn):
+        frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
+        frame.pts, frame.time_base = number, encoder.time_base
         yield b"".join(bytes(packet) for packet in encoder.encode(frame))
 
 
-@lru_cache(maxsize=64)
 def _drawn(program: FilmProgram, place: int) -> card.Picture:
     """The card with grain in its gaps: a still picture would be far below its bit rate."""
     picture = card.draw(program.time_us(place), program.width, program.height, program.source)

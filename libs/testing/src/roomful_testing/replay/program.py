@@ -13,7 +13,8 @@ from roomful_testing.tone import HIGHEST_HZ, LOWEST_HZ
 FORMAT = 2
 """raise it when the same parameters shall give other clips"""
 CODECS = ("vp8", "h264")
-MAX_SECONDS, MAX_SIDE = 10, 4096
+MAX_SECONDS, MAX_SIDE = 4, 4096
+"""the work of encoding grows with the square of the length"""
 _BITS_PER_PIXEL = 1.0
 """a second"""
 _LEAST_BITRATE = 100_000
