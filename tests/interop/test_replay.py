@@ -9,6 +9,8 @@ import av
 import numpy as np
 import pytest
 from livekit import api, rtc
+from livekit.protocol import models
+from livekit.protocol import rtc as rtc_proto
 
 from roomful.errors import InvalidArgument
 from roomful_rtc.payload import vp8
@@ -214,6 +216,36 @@ def is_key(codec: str, data: bytes) -> bool:
     if codec == "vp8":
         return vp8.inspect(b"\x10" + data).key
     return b"\x00\x00\x00\x01\x67" in data or b"\x00\x00\x00\x01\x27" in data
+
+
+async def test_layer_that_nobody_looks_at_is_left_out_until_somebody_does(
+    room_server: RoomServer, room_name: str
+) -> None:
+    async with (
+        receiving(room_server, room_name) as receiver,
+        publishing(room_server, room_name, simulcast=True) as publisher,
+    ):
+        participant = publisher.participant
+        best = participant.players[-1].stream
+
+        def tell(*, wanted: bool) -> None:
+            quality = rtc_proto.SubscribedQuality(quality=models.HIGH, enabled=wanted)
+            codec = rtc_proto.SubscribedCodec(codec="vp8", qualities=[quality])
+            update = rtc_proto.SubscribedQualityUpdate(
+                track_sid=publisher.video_sid, subscribed_codecs=[codec]
+            )
+            participant.negotiation.take(rtc_proto.SignalResponse(subscribed_quality_update=update))
+
+        await until(lambda: receiver.track(publisher.video_sid) is not None)
+        tell(wanted=False)
+        await asyncio.sleep(0.1)
+        before = best.packets, publisher.played.packets
+        await asyncio.sleep(0.5)
+        after = best.packets, publisher.played.packets
+        assert after[0] == before[0]
+        assert after[1] > before[1]
+        tell(wanted=True)
+        await until(lambda: best.packets > before[0], what="the layer comes back")
 
 
 async def test_packets_lost_on_the_way_are_sent_again(

@@ -12,9 +12,9 @@ from roomful.errors import ConfigError, InvalidArgument
 from roomful_testing import card, tone
 from roomful_testing import replay as package
 from roomful_testing.clip import Film
+from roomful_testing.payload import joined
 from roomful_testing.replay import cache, encode
 from roomful_testing.replay.cache import ClipCache
-from roomful_testing.replay.payload import joined
 from roomful_testing.replay.program import FilmProgram, SoundProgram
 
 RATE = 48_000

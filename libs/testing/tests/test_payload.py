@@ -3,7 +3,7 @@
 import pytest
 
 from roomful_rtc.payload import h264, vp8
-from roomful_testing.replay.payload import PIECE_BYTES, cut, joined
+from roomful_testing.payload import PIECE_BYTES, cut, joined
 
 START = b"\x00\x00\x00\x01"
 SPS, PPS = b"\x67\x42\xe0\x1f", b"\x68\xce\x3c\x80"

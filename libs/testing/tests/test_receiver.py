@@ -3,9 +3,9 @@
 from collections import deque
 
 from roomful_rtc import rtp
+from roomful_testing.payload import cut
 from roomful_testing.peer.flows import Flow
 from roomful_testing.receiver import Received
-from roomful_testing.replay.payload import cut
 
 PICTURES = [bytes((number,)) * size for number, size in ((1, 3000), (2, 10), (3, 2500), (4, 10))]
 

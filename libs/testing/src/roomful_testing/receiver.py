@@ -18,10 +18,10 @@ from livekit.protocol import rtc as rtc_proto
 
 from roomful_rtc import rtp
 from roomful_testing.clip import SOUND_PER_SECOND, SOUND_TICKS, VIDEO_RATE
+from roomful_testing.payload import joined
 from roomful_testing.peer.description import OPUS, PAYLOAD_TYPES
 from roomful_testing.peer.flows import Flow
 from roomful_testing.peer.participant import Commons, Participant
-from roomful_testing.replay.payload import joined
 
 KEPT = 20_000
 """packets of a stream, the newest: two minutes of 720p"""

@@ -51,7 +51,7 @@ class Negotiation:
         self._joined = asyncio.Event()
         self._published: dict[str, asyncio.Future[str]] = {}
         self._offering: asyncio.Future[None] | None = None
-        socket.on_message = self._handle
+        socket.on_message = self.take
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -126,7 +126,8 @@ class Negotiation:
 
     # --- what comes -----------------------------------------------------------------------------
 
-    def _handle(self, message: rtc.SignalResponse) -> None:
+    def take(self, message: rtc.SignalResponse) -> None:
+        """Take a message of the server."""
         kind = message.WhichOneof("message")
         match kind:
             case "join":

@@ -14,7 +14,7 @@ import numpy as np
 
 from roomful_testing import card, tone
 from roomful_testing.clip import SOUND_PER_SECOND, SOUND_TICKS, Film, Picture, Sound
-from roomful_testing.replay.payload import cut
+from roomful_testing.payload import cut
 from roomful_testing.replay.program import FilmProgram, SoundProgram
 
 if TYPE_CHECKING:
