@@ -1,0 +1,272 @@
+"""Control messages of the link: JSON objects whose "t" says what they are.
+
+This module knows how they are written and read, and those that the two ends of every link speak:
+handshake, heartbeat, the end of a job. What publishes, subscribes or belongs to one kind of job is
+made and read by those who need it; an unknown "t" is ignored.
+
+    worker                                server
+    hello{version, pid, kinds}       ──▶
+                                     ◀──  welcome{version, job, kind, spec, room, participant, …}
+                                     ◀──  ping{n}
+    pong{n}                          ──▶
+    status{…}                        ──▶
+                                     ◀──  stop{reason, deadline_s}
+    done{result} | failed{code, message, retryable}   ──▶
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar, cast
+
+from roomful.errors import LocalProtocolError, RemoteProtocolError
+from roomful_rtc.link.record import BODY_BYTES, CONTROL, HEADER, STREAM_MAX
+
+VERSION = 1
+DEPTH = 32
+"""objects and lists within each other"""
+_TEXT = 4096
+_NAMES = 1000
+
+Message = Mapping[str, Any]
+"""A control message; `message["t"]` is a string."""
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """A worker's first message."""
+
+    pid: int
+    kinds: tuple[str, ...]
+    """the jobs it can run: names of the entry-point group"""
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The server's answer to `Hello`: what to do."""
+
+    job: str
+    kind: str
+    spec: Mapping[str, Any]
+    """what the job's class gets, as it was given to the server"""
+    room: str
+    participant: str
+    queue: str
+    """name of the policy of both queues of this link"""
+    now_monotonic_ns: int
+    now_wall_ms: int
+
+    def message(self) -> Message:
+        """Return it as sent."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return {"t": "welcome", "version": VERSION, **fields}
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """How a job failed."""
+
+    code: str
+    message: str
+    retryable: bool
+
+
+# -- bytes -----------------------------------------------------------------------------------------
+
+
+def control_record(message: Mapping[str, object], stream: int = 0) -> bytes:
+    """Build a record.
+
+    Args:
+        message: with "t".
+        stream: of what the message is about where it must keep its place among that stream's
+            records, as the notice of its end must.
+
+    Raises:
+        LocalProtocolError: no JSON, no "t", or too long.
+    """
+    try:
+        text = json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        body = text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise LocalProtocolError(f"message {message.get('t')!r} is no JSON: {error}") from None
+    if not isinstance(message.get("t"), str):
+        raise LocalProtocolError("a control message needs a string 't'")
+    if len(body) > BODY_BYTES:
+        raise LocalProtocolError(
+            f"message {message['t']!r} has {len(body)} bytes, {BODY_BYTES} are allowed"
+        )
+    return HEADER.pack(len(body), CONTROL, 0, stream) + body
+
+
+def read_control(body: bytes | memoryview) -> Message:
+    """Read the body of a control record.
+
+    Raises:
+        RemoteProtocolError: no JSON object with a "t", or one that could not be passed on.
+    """
+    raw = bytes(body)
+    try:
+        message: object = json.loads(raw.decode(), parse_constant=_refuse_constant)
+        if b"\\u" in raw:
+            json.dumps(message, ensure_ascii=False).encode()  # half a surrogate pair
+    except (ValueError, RecursionError) as error:
+        raise RemoteProtocolError(f"control is no JSON: {type(error).__name__}") from None
+    if not isinstance(message, dict):
+        raise RemoteProtocolError("control is no JSON object")
+    found = cast("dict[str, Any]", message)
+    if not isinstance(found.get("t"), str):
+        raise RemoteProtocolError("control without a string 't'")
+    if raw.count(b"{") + raw.count(b"[") > DEPTH and _depth(found) > DEPTH:
+        raise RemoteProtocolError("control is nested too deeply")
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _depth(message: object) -> int:
+    level, depth = [message], 0
+    while level and depth <= DEPTH:
+        depth += 1
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in _inside(cast("dict[str, object] | list[object]", outer))
+        ]
+    return depth
+
+
+def _inside(value: dict[str, object] | list[object]) -> Sequence[object]:
+    return list(value.values()) if isinstance(value, dict) else value
+
+
+# -- both ends -------------------------------------------------------------------------------------
+
+
+def hello(pid: int, kinds: Sequence[str]) -> Message:
+    """Say who is there."""
+    return {"t": "hello", "version": VERSION, "pid": pid, "kinds": list(kinds)}
+
+
+def read_hello(message: Message) -> Hello:
+    """Read a worker's first message; `RemoteProtocolError` when it is another one or version."""
+    _check_first(message, "hello", "worker")
+    kinds = cast("list[object]", field(message, "kinds", list))
+    if len(kinds) > _NAMES or not all(isinstance(kind, str) for kind in kinds):
+        raise RemoteProtocolError("hello: 'kinds' is no list of names")
+    return Hello(field(message, "pid", int), tuple(cast("list[str]", kinds)))
+
+
+def read_welcome(message: Message) -> Welcome:
+    """Read the server's first message; `RemoteProtocolError` when it is another one or version."""
+    _check_first(message, "welcome", "server")
+    return Welcome(
+        job=field(message, "job", str),
+        kind=field(message, "kind", str),
+        spec=cast("dict[str, Any]", field(message, "spec", dict)),
+        room=field(message, "room", str),
+        participant=field(message, "participant", str),
+        queue=field(message, "queue", str),
+        now_monotonic_ns=field(message, "now_monotonic_ns", int),
+        now_wall_ms=field(message, "now_wall_ms", int),
+    )
+
+
+def _check_first(message: Message, expected: str, peer: str) -> None:
+    if message["t"] != expected:
+        raise RemoteProtocolError(f"the {peer} said {message['t'][:40]!r} before {expected!r}")
+    version = field(message, "version", int)
+    if version != VERSION:
+        raise RemoteProtocolError(
+            f"the {peer} speaks version {version} of the link, this end {VERSION}: "
+            "after an upgrade the server has to be restarted"
+        )
+
+
+def ping(number: int) -> Message:
+    """Ask for a sign of life."""
+    return {"t": "ping", "n": number}
+
+
+def pong(message: Message) -> Message:
+    """Answer a ping."""
+    return {"t": "pong", "n": message.get("n")}
+
+
+def stop(reason: str, deadline_s: float) -> Message:
+    """Ask a worker to finish what it does and to say `done` within the time given."""
+    return {"t": "stop", "reason": reason, "deadline_s": deadline_s}
+
+
+def status(fields: Mapping[str, object]) -> Message:
+    """Say how a job goes."""
+    return {**fields, "t": "status"}
+
+
+def done(result: Mapping[str, object]) -> Message:
+    """Say that a job is finished."""
+    return {"t": "done", "result": dict(result)}
+
+
+def failed(failure: Failed) -> Message:
+    """Say that a job cannot go on."""
+    return {
+        "t": "failed",
+        "code": failure.code,
+        "message": failure.message[:_TEXT],
+        "retryable": failure.retryable,
+    }
+
+
+def read_failed(message: Message) -> Failed:
+    """Read how a job failed; `RemoteProtocolError` when a field is wrong."""
+    return Failed(
+        field(message, "code", str)[:_TEXT],
+        field(message, "message", str)[:_TEXT],
+        field(message, "retryable", bool),
+    )
+
+
+def read_result(message: Message) -> Mapping[str, Any]:
+    """Read what a finished job says; `RemoteProtocolError` when it is no object."""
+    return cast("dict[str, Any]", field(message, "result", dict))
+
+
+def config(stream: int, number: int, codec: str, data: bytes) -> Message:
+    """Say how the frames of a stream that name `number` are to be decoded; sent before them."""
+    return {
+        "t": "config",
+        "stream": stream,
+        "id": number,
+        "codec": codec,
+        "data": b64encode(data).decode("ascii"),
+    }
+
+
+def track_ended(stream: int) -> Message:
+    """Say that nothing of this stream follows."""
+    return {"t": "track_ended", "sink": stream}
+
+
+def field(message: Message, name: str, kind: type[_Value]) -> _Value:
+    """Return a field of a message; `RemoteProtocolError` when it is missing or of another type."""
+    value = message.get(name)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise RemoteProtocolError(f"{message['t'][:40]!r}: {name!r} is no {kind.__name__}")
+    return value
+
+
+def stream_field(message: Message, name: str) -> int:
+    """Return a stream id of a message; `RemoteProtocolError` when it is none."""
+    value = field(message, name, int)
+    if not 0 < value <= STREAM_MAX:
+        raise RemoteProtocolError(f"{message['t'][:40]!r}: {name!r} is no stream")
+    return value
