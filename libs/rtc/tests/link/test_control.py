@@ -11,7 +11,7 @@ from roomful_rtc.link import control
 from roomful_rtc.link.control import Failed, Welcome, control_record, read_control
 from roomful_rtc.link.record import HEADER_SIZE
 
-WELCOME = Welcome("JB_1", "recorder", {"tiles": [1]}, "room", "identity", "live", 5, 6)
+WELCOME = Welcome("JB_1", "recorder", {"tiles": [1]}, "room", "me", {"cpu_cores": 1.5}, 20, 5, 6)
 
 
 def passed(message):

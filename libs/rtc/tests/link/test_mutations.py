@@ -38,7 +38,7 @@ def messages() -> list[bytes]:
     audio.clock(1, 2, 3)
     audio.gap(3, 2)
     audio.end()
-    welcome = Welcome("JB_1", "recorder", {"a": [{"b": 1}]}, "room", "me", "live", 5, 6)
+    welcome = Welcome("JB_1", "recorder", {"a": [{"b": 1}]}, "room", "me", {}, 20, 5, 6)
     return [
         pair.queue.take() or b"",
         control_record(welcome.message()) + control_record(control.hello(1, ["a"])),

@@ -56,8 +56,10 @@ class Welcome:
     """what the job's class gets, as it was given to the server"""
     room: str
     participant: str
-    queue: str
-    """name of the policy of both queues of this link"""
+    limits: Mapping[str, Any]
+    """what ends the worker: memory_bytes, cpu_cores, open_files"""
+    log_level: int
+    """of the server; what is below is not worth sending"""
     now_monotonic_ns: int
     now_wall_ms: int
 
@@ -174,7 +176,8 @@ def read_welcome(message: Message) -> Welcome:
         spec=cast("dict[str, Any]", field(message, "spec", dict)),
         room=field(message, "room", str),
         participant=field(message, "participant", str),
-        queue=field(message, "queue", str),
+        limits=cast("dict[str, Any]", field(message, "limits", dict)),
+        log_level=field(message, "log_level", int),
         now_monotonic_ns=field(message, "now_monotonic_ns", int),
         now_wall_ms=field(message, "now_wall_ms", int),
     )

@@ -51,6 +51,8 @@ class LinkReader:
         self._at = 0
         self.records = 0
         self.bytes = 0
+        self.control_bytes = 0
+        """of the control message handed on last"""
 
     @property
     def pending(self) -> bool:
@@ -110,6 +112,7 @@ class LinkReader:
             case _ if kind == CONTROL:
                 if stream:
                     self._streams.find(stream)
+                self.control_bytes = len(body)
                 self._on_control(read_control(body), stream)
             case _ if kind == CLOCK and len(body) == CLOCK_BODY.size:
                 self._streams.find(stream).clock(*CLOCK_BODY.unpack(body))
