@@ -55,7 +55,8 @@ class WorkerSupervisor:
         self._closing = True
         for job in self.jobs:
             job.ask_to_stop(STOP_WITHIN_S, "the server ends")
-        await self._tasks.__aexit__(kind, error, trace)
+        # an error of the caller is no reason to kill what may end in order
+        await self._tasks.__aexit__(None, None, None)
 
     @property
     def jobs(self) -> tuple[Job, ...]:

@@ -90,11 +90,13 @@ async def _run(
     # in a thread, so that the heartbeat goes on while libraries load
     job = await asyncio.to_thread(_made, jobs[welcome.kind])
     loop = asyncio.get_running_loop()
+    limit = asyncio.timeout(None)
     try:
-        async with asyncio.timeout(None) as limit:
+        async with limit:
             link.when_stopping(
                 lambda: limit.reschedule(loop.time() + CANCEL_BEFORE * link.stop_within_s)
             )
+            link.send(control.ready())
             result = await job.run(link, welcome.spec)
     except TimeoutError:
         if limit.expired():

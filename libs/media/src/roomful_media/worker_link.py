@@ -87,10 +87,13 @@ class WorkerLink:
     def listen(self, listener: Callable[[Message, int], bool]) -> None:
         """Call `listener` with (message, stream) of every message in its place among the records.
 
-        It opens the stream of a `track` before its first packet comes. What it returns True for
-        does not come by `messages` again.
+        It opens the stream of a `track` before its first packet comes, when it listens before the
+        job first waits. What it returns True for does not come by `messages` again.
         """
         self._listener = listener
+        waiting = tuple(self._inbox)
+        self._inbox.clear()
+        self._inbox.extend(message for message in waiting if not listener(message, 0))
 
     async def messages(self) -> AsyncIterator[Message]:
         """Yield what the server says. `stop` is the last; it is made up when the server is gone."""
@@ -168,12 +171,12 @@ class WorkerLink:
         if self._welcome is None:
             self._welcome = control.read_welcome(message)
             self._came.set()
+            _trace_when_hung()
             return
         match message["t"]:
             case "ping":
                 self._link.send(control.pong(message))
-                # if this loop hangs, the server will read where
-                faulthandler.dump_traceback_later(SILENT_S - 1.5)
+                _trace_when_hung()
             case "stop":
                 self._stop(message)
             case _:
@@ -204,3 +207,8 @@ class WorkerLink:
             raise RemoteProtocolError("the job takes no messages")
         self._inbox.append(message)
         self._came.set()
+
+
+def _trace_when_hung() -> None:
+    """Write where every thread is, shortly before the server takes this worker for dead."""
+    faulthandler.dump_traceback_later(SILENT_S - 1.5)

@@ -107,6 +107,8 @@ def _entry(line: bytes) -> tuple[int, str, dict[str, object]] | None:
     """Return level, message and fields of a record's line, None when it is no record."""
     try:
         found: object = json.loads(line[1:])
+        if b"\\u" in line:
+            json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair
     except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict):

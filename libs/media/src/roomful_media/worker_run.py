@@ -29,6 +29,8 @@ from roomful_rtc.link.control import Failed, Message, Welcome
 log = logging.getLogger(__name__)
 
 HELLO_WITHIN_S = 10.0
+READY_WITHIN_S = 60.0
+"""libraries come from a cold disk"""
 LEAVE_WITHIN_S = 5.0
 """after `done`, `failed`, or the end of the link"""
 
@@ -137,10 +139,12 @@ class WorkerRun:
     def _tick(self, now: float) -> None:
         self._process.tick()
         self._check_usage(now)
-        if self._heartbeat is None:
-            if now - self._started_at > HELLO_WITHIN_S:
-                self._kill(EndReason.LATE, f"said nothing for {HELLO_WITHIN_S:g} s after its start")
-        elif not self._link.closed:
+        began_s = now - self._started_at
+        if self._heartbeat is None and began_s > HELLO_WITHIN_S:
+            self._kill(EndReason.LATE, f"said nothing for {HELLO_WITHIN_S:g} s after its start")
+        elif not self._ready and began_s > READY_WITHIN_S:
+            self._kill(EndReason.LATE, f"was not ready {READY_WITHIN_S:g} s after its start")
+        elif self._heartbeat is not None and not self._link.closed:
             self._check_life(self._heartbeat, now)
         if self._kill_at is not None and now >= self._kill_at:
             self._kill(self._reason_at_deadline(), "did not end in time")
@@ -205,6 +209,9 @@ class WorkerRun:
                 return
             case "hello":
                 raise RemoteProtocolError("a worker said hello twice")
+            case "ready":
+                self._begin()
+                return
             case "status":
                 self._last_status = message
             case "done":
@@ -213,6 +220,8 @@ class WorkerRun:
             case "failed":
                 self._failure = control.read_failed(message)
                 self._leave_within(LEAVE_WITHIN_S, self._now())
+            case _ if not self._ready:
+                raise RemoteProtocolError("a worker spoke before it was ready")
             case _:
                 if self._user is not None and self._user.on_control(message, stream):
                     return
@@ -254,6 +263,10 @@ class WorkerRun:
                 now_wall_ms=self._setting.clock.wall_ms(),
             ).message()
         )
+
+    def _begin(self) -> None:
+        if self._ready:
+            raise RemoteProtocolError("a worker was ready twice")
         self._ready = True
         if self._user is not None:
             self._user.on_ready(self._link)

@@ -95,6 +95,7 @@ class Brief:
 
     async def run(self, link: WorkerLink, spec: Spec) -> dict[str, Any]:
         link.status(step="begun")
+        await asyncio.sleep(0)
         match spec["how"]:
             case "done":
                 return {"parts": 3}
@@ -142,6 +143,7 @@ class Leaker:
 
     async def run(self, link: WorkerLink, spec: Spec) -> None:
         kept = []
+        await asyncio.sleep(0)
         while True:
             kept.append(bytearray(b"x") * (spec["mib"] << 20))
             await asyncio.sleep(spec["every_s"])
@@ -180,9 +182,10 @@ class Garbage:
     """Sends what its spec says, as it is."""
 
     async def run(self, link: WorkerLink, spec: Spec) -> None:
+        await asyncio.sleep(0)
         sock = socket.socket(fileno=os.dup(link_descriptor()))
-        for text in spec["messages"]:
-            sock.send(bytes.fromhex(text))
+        for text, times in spec["messages"]:
+            sock.send(bytes.fromhex(text) * times)
         await asyncio.sleep(60)
 
 

@@ -7,6 +7,7 @@ made and read by those who need it; an unknown "t" is ignored.
     worker                                server
     hello{version, pid, kinds}       ──▶
                                      ◀──  welcome{version, job, kind, spec, room, participant, …}
+    ready                            ──▶       the job's class is loaded, streams may begin
                                      ◀──  ping{n}
     pong{n}                          ──▶
     status{…}                        ──▶
@@ -192,6 +193,11 @@ def _check_first(message: Message, expected: str, peer: str) -> None:
             f"the {peer} speaks version {version} of the link, this end {VERSION}: "
             "after an upgrade the server has to be restarted"
         )
+
+
+def ready() -> Message:
+    """Say that the job begins."""
+    return {"t": "ready"}
 
 
 def ping(number: int) -> Message:
