@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 
 import pytest
 
@@ -113,3 +114,15 @@ def test_too_many_records_are_counted_instead(output, caplog):
     assert len(caplog.records) == 202
     assert caplog.records[-2].lines == 800
     assert caplog.records[-1].getMessage() == "later"
+
+
+def test_mutated_lines_do_no_harm(output, caplog):
+    chance, original = random.Random("20240117 log"), line(codec="h264", exc_info=None)
+    for number in range(2000):
+        data = bytearray(original)
+        for _ in range(chance.randint(1, 4)):
+            data[chance.randrange(1, len(data) - 1)] = chance.choice(b'"{}[]:,\\u0x\x00\xff\n')
+        output.feed(bytes(data), number)
+    output.feed(b"\n", 2000)
+
+    assert len(output.tail.encode()) < 3 * 4096

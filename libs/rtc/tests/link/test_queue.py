@@ -479,3 +479,21 @@ def test_fragments_say_whether_more_follows():
     pair.carry(lambda message: flags.extend(head[2] for head in headers(message)))
 
     assert flags == [KEY | MORE, MORE, 0]
+
+
+def test_key_frame_in_several_packets_is_marked_once_and_found_again_while_waiting():
+    pair = Pair(SMALL)
+    video = pair.sink(1, "vp8")
+    first = vp8(5, key=True)
+    for number in range(3):
+        video.write(first[:2] + bytes((0, number)) + first[4:], 0)
+    marks = [head[2] for head in headers(pair.queue.take() or b"")]
+    for number in range(40):
+        video.write(first[:2] + bytes((1, number)) + vp8(5)[4:], 0)
+    pair.carry()
+    video.write(first, 1)
+    pair.carry()
+
+    assert marks == [KEY, 0, 0]
+    assert video.dropped > 0
+    assert pair.kept[1].numbers()[-1] == 5

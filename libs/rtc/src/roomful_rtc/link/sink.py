@@ -35,7 +35,7 @@ class LinkSink:
         ask_key_frame: called, at most every 2 s, while the stream waits for a key frame.
     """
 
-    __slots__ = ("_ended", "_inspect", "_last_ns", "_queue", "_state", "_stream")
+    __slots__ = ("_ended", "_frame_ts", "_inspect", "_last_ns", "_queue", "_state", "_stream")
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class LinkSink:
         self._state = StreamState(
             stream, video=video or inspect is not None, ask_key_frame=ask_key_frame
         )
+        self._frame_ts = b""
         self._last_ns = 0
         self._ended = False
 
@@ -115,6 +116,10 @@ class LinkSink:
         """Return the flag of a packet that begins a key frame."""
         assert self._inspect is not None
         self._queue.video_queued = True
+        frame_ts = bytes(packet[4:8])
+        if frame_ts == self._frame_ts and not self._state.waiting:
+            return 0  # one packet of a frame begins it; while none is waited for the first is looked at
+        self._frame_ts = frame_ts
         try:
             place = rtp.layout(packet, len(packet))
         except ValueError as error:
