@@ -13,12 +13,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, TypeAlias
 
 from roomful.errors import ConnectionLost, RemoteProtocolError
 from roomful_media.link_socket import LinkSocket
-from roomful_rtc.link.control import Failed, Message
+from roomful_media.worker_exit import EndReason, WorkerExit
+from roomful_rtc.link.control import Message
 from roomful_rtc.link.policy import LIVE, QueuePolicy
 
 MESSAGES, MESSAGE_BYTES = 1000, 1 << 20
@@ -32,7 +32,7 @@ class JobSpec:
     kind: str
     """name of an entry point of the group `roomful.jobs`; says which row of the restart table"""
     job_id: str
-    spec: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    spec: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     """JSON for the job's class, at most 60 KiB; secrets may be in it, it goes by the link only"""
     room: str = ""
     participant: str = ""
@@ -49,67 +49,6 @@ class JobSpec:
     """at most 3, for kinds without a row in the restart table"""
     log_fields: Mapping[str, object] = field(default_factory=dict[str, object])
     """of every log record about or by its workers"""
-
-
-class EndReason(StrEnum):
-    """Why a worker ended."""
-
-    DONE = "done"
-    """it said so"""
-    FAILED = "failed"
-    """it said so"""
-    STOPPED = "stopped"
-    """it was asked to, in time"""
-    OVERDUE = "overdue"
-    """it was asked to, and killed at the deadline"""
-    CRASHED = "crashed"
-    """it exited or died without a word"""
-    HUNG = "hung"
-    """silent, or not reading its control"""
-    MEMORY = "memory"
-    CPU = "cpu"
-    PROTOCOL = "protocol"
-    """it broke the link's format or said what it must not"""
-    LATE = "late"
-    """it did not say hello in time"""
-    UNKNOWN_KIND = "unknown_kind"
-    """nothing installed offers this job"""
-    NOT_STARTED = "not_started"
-    """the machine did not let us"""
-
-
-FINAL = frozenset({EndReason.DONE, EndReason.STOPPED, EndReason.OVERDUE, EndReason.UNKNOWN_KIND})
-"""After these no new worker starts."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerExit:
-    """How one worker ended."""
-
-    reason: EndReason
-    detail: str
-    """for a person"""
-    status: int | None
-    """exit status, None when a signal ended it"""
-    signal: int | None
-    last_status: Mapping[str, Any] | None
-    """the last `status` message"""
-    peak_rss_bytes: int
-    cpu_s: float
-    ran_s: float
-    output: str
-    """the last 4 KiB of its standard error"""
-    dropped: int
-    """packets and frames for it that found no room in the link"""
-    result: Mapping[str, Any] | None = None
-    """of `done`"""
-    failure: Failed | None = None
-
-    @property
-    def final(self) -> bool:
-        """Whether this ends the job whatever the restart table says."""
-        failed_for_good = self.failure is not None and not self.failure.retryable
-        return self.reason in FINAL or (self.reason is EndReason.FAILED and failed_for_good)
 
 
 @dataclass(frozen=True, slots=True)

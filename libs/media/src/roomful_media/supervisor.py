@@ -16,9 +16,10 @@ from types import TracebackType
 from typing import Self
 
 from roomful.errors import ConfigError, LocalProtocolError, ResourceExhausted, Unavailable
-from roomful_media.job import EndReason, Job, JobExit, JobSpec, WorkerExit, WorkerLost
+from roomful_media.job import Job, JobExit, JobSpec, WorkerLost
 from roomful_media.restarts import Restarts, Verdict, row_of
-from roomful_media.worker_run import LinkUser, WorkerRun, WorkerSetting, failed_start
+from roomful_media.worker_exit import EndReason, WorkerExit, failed_start
+from roomful_media.worker_run import LinkUser, WorkerRun, WorkerSetting
 from roomful_rtc.link.control import control_record
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,11 @@ class WorkerSupervisor:
         control_record({"t": "welcome", "spec": spec.spec})
         job = self._jobs[spec.job_id] = Job(spec)
         self._tasks.create_task(self._run(job, user))
-        await job.begun()
+        try:
+            await job.begun()
+        except asyncio.CancelledError:
+            job.ask_to_stop(0.0, "nobody waits for it")
+            raise
         if job.exit is not None and not job.was_ready:
             raise Unavailable(f"job {spec.kind!r} did not start: {job.exit.detail}")
         return job

@@ -24,8 +24,8 @@ from roomful.errors import ConfigError, RoomfulError, TransportTimeout
 from roomful_media.usage import EXIT_OUT_OF_MEMORY
 from roomful_media.worker_link import ORPHAN_S, JobClass, WorkerLink
 from roomful_media.worker_log import WorkerLogHandler
-from roomful_rtc.link import control
-from roomful_rtc.link.control import Failed, Welcome
+from roomful_rtc.link import control, vocabulary
+from roomful_rtc.link.vocabulary import Failed, Welcome
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ async def _work(sock: socket.socket) -> int:
     link, jobs = WorkerLink(sock), _installed()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, link.stop, "SIGTERM", ORPHAN_S)
-    link.send(control.hello(os.getpid(), sorted(jobs)))
+    link.send(vocabulary.hello(os.getpid(), sorted(jobs)))
     welcome = await link.welcomed(WELCOME_WITHIN_S)
     logging.getLogger().setLevel(welcome.log_level)
     last, status = await _outcome(link, welcome, jobs)
@@ -72,16 +72,16 @@ async def _outcome(
     """Run the job; return the last message and the exit status."""
     try:
         result = await _run(link, welcome, jobs)
-        return control.done(result or {}), 0
+        return vocabulary.done(result or {}), 0
     except MemoryError:
         raise
     except RoomfulError as error:
         log.warning("the job failed", extra={"detail": error.message})
-        return control.failed(Failed(error.code, error.message, error.retryable)), EXIT_FAILED
+        return vocabulary.failed(Failed(error.code, error.message, error.retryable)), EXIT_FAILED
     except Exception as error:
         log.exception("the job failed")
         text = f"{type(error).__name__}: {error}"
-        return control.failed(Failed("internal", text, retryable=True)), EXIT_FAILED
+        return vocabulary.failed(Failed("internal", text, retryable=True)), EXIT_FAILED
 
 
 async def _run(
@@ -96,7 +96,7 @@ async def _run(
             link.when_stopping(
                 lambda: limit.reschedule(loop.time() + CANCEL_BEFORE * link.stop_within_s)
             )
-            link.send(control.ready())
+            link.send(vocabulary.ready())
             result = await job.run(link, welcome.spec)
     except TimeoutError:
         if limit.expired():

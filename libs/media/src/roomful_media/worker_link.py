@@ -22,11 +22,12 @@ from typing import Any, Protocol
 from roomful.errors import ConnectionLost, RemoteProtocolError
 from roomful_media.heartbeat import SILENT_S
 from roomful_media.link_socket import LinkSocket, LinkStats
-from roomful_rtc.link import control
-from roomful_rtc.link.control import Message, Welcome
+from roomful_rtc.link import control, vocabulary
+from roomful_rtc.link.control import Message
 from roomful_rtc.link.policy import LIVE_FRAMES
 from roomful_rtc.link.sink import LinkSink
 from roomful_rtc.link.streams import StreamConsumer
+from roomful_rtc.link.vocabulary import Welcome
 
 MESSAGES = 10_000
 """that the job has not taken"""
@@ -82,7 +83,7 @@ class WorkerLink:
 
     def status(self, **fields: object) -> None:
         """Say how the job goes; the last one is kept for whoever asks why a worker ended."""
-        self.send(control.status(fields))
+        self.send(vocabulary.status(fields))
 
     def listen(self, listener: Callable[[Message, int], bool]) -> None:
         """Call `listener` with (message, stream) of every message in its place among the records.
@@ -162,20 +163,20 @@ class WorkerLink:
 
     def stop(self, reason: str, deadline_s: float) -> None:
         """Tell the job to stop, as when the server says so."""
-        self._stop(control.stop(reason, deadline_s))
+        self._stop(vocabulary.stop(reason, deadline_s))
 
     # -- link --------------------------------------------------------------------------------------
 
     def on_control(self, message: Message, stream: int) -> None:
         """Take what the server says."""
         if self._welcome is None:
-            self._welcome = control.read_welcome(message)
+            self._welcome = vocabulary.read_welcome(message)
             self._came.set()
             _trace_when_hung()
             return
         match message["t"]:
             case "ping":
-                self._link.send(control.pong(message))
+                self._link.send(vocabulary.pong(message))
                 _trace_when_hung()
             case "stop":
                 self._stop(message)

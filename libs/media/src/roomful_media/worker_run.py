@@ -8,7 +8,6 @@ starting ──hello──▶ running ──done, failed──▶ leaving ──
 from __future__ import annotations
 
 import logging
-import signal
 import socket
 import sys
 from collections.abc import Mapping
@@ -18,13 +17,15 @@ from typing import Any, Protocol
 from roomful.clock import Clock, SystemClock
 from roomful.errors import RemoteProtocolError
 from roomful_media.heartbeat import SILENT_S, TICK_S, Heartbeat
-from roomful_media.job import EndReason, Job, WorkerExit
+from roomful_media.job import Job
 from roomful_media.link_socket import LinkSocket, link_pair
 from roomful_media.usage import EXIT_OUT_OF_MEMORY, UsageWatch, read_usage
+from roomful_media.worker_exit import EndReason, WorkerExit, death
 from roomful_media.worker_log import WorkerOutput
 from roomful_media.worker_process import ProcessExit, ProcessLimits, WorkerProcess
-from roomful_rtc.link import control
-from roomful_rtc.link.control import Failed, Message, Welcome
+from roomful_rtc.link import vocabulary
+from roomful_rtc.link.control import Message
+from roomful_rtc.link.vocabulary import Failed, Welcome
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ READY_WITHIN_S = 60.0
 """libraries come from a cold disk"""
 LEAVE_WITHIN_S = 5.0
 """after `done`, `failed`, or the end of the link"""
+_KNOWN = 500
 
 
 class LinkUser(Protocol):
@@ -101,6 +103,8 @@ class WorkerRun:
             with theirs:
                 self._process = self._start(theirs)
             self._job.on_stop = self._stop
+            if self._job.stop_asked.is_set():
+                self._stop()
             await self._watch_over()
         finally:
             self._link.close()
@@ -173,7 +177,7 @@ class WorkerRun:
         elif self._link.hung():
             self._kill(EndReason.HUNG, "did not read its control messages")
         elif number is not None:
-            self._link.send(control.ping(number))
+            self._link.send(vocabulary.ping(number))
 
     def _stop(self) -> None:
         """Pass on that the job shall stop; a worker that has not begun has nothing to finish."""
@@ -182,7 +186,7 @@ class WorkerRun:
             self._kill(EndReason.STOPPED, "stopped before it began")
             return
         self._stop_sent = True
-        self._link.send(control.stop(job.stop_reason, job.stop_within_s))
+        self._link.send(vocabulary.stop(job.stop_reason, job.stop_within_s))
         self._leave_within(job.stop_within_s, self._now())
 
     def _leave_within(self, seconds: float, now: float) -> None:
@@ -202,7 +206,7 @@ class WorkerRun:
     def on_control(self, message: Message, stream: int) -> None:
         """Take what the worker says."""
         if self._heartbeat is None:
-            self._greet(control.read_hello(message))
+            self._greet(vocabulary.read_hello(message))
             return
         match message["t"]:
             case "pong":
@@ -215,10 +219,10 @@ class WorkerRun:
             case "status":
                 self._last_status = message
             case "done":
-                self._result = control.read_result(message)
+                self._result = vocabulary.read_result(message)
                 self._leave_within(LEAVE_WITHIN_S, self._now())
             case "failed":
-                self._failure = control.read_failed(message)
+                self._failure = vocabulary.read_failed(message)
                 self._leave_within(LEAVE_WITHIN_S, self._now())
             case _ if not self._ready:
                 raise RemoteProtocolError("a worker spoke before it was ready")
@@ -237,11 +241,11 @@ class WorkerRun:
         )
         self._kill(EndReason.PROTOCOL, detail)
 
-    def _greet(self, hello: control.Hello) -> None:
+    def _greet(self, hello: vocabulary.Hello) -> None:
         spec, now = self._job.spec, self._now()
         self._heartbeat = Heartbeat(now)
         if spec.kind not in hello.kinds:
-            known = ", ".join(hello.kinds) or "none"
+            known = ", ".join(hello.kinds)[:_KNOWN] or "none"
             self._kill(
                 EndReason.UNKNOWN_KIND, f"no job {spec.kind!r} is installed (installed: {known})"
             )
@@ -300,21 +304,4 @@ class WorkerRun:
             return self._verdict
         if process.status == EXIT_OUT_OF_MEMORY:
             return EndReason.MEMORY, "met its limit of memory"
-        if process.signal is not None:
-            return EndReason.CRASHED, f"was ended by {_signal_name(process.signal)}"
-        return EndReason.CRASHED, f"exited with status {process.status}"
-
-
-def failed_start(detail: str) -> WorkerExit:
-    """Return the end of a worker that never was."""
-    return WorkerExit(
-        EndReason.NOT_STARTED, detail, None, None, None,
-        peak_rss_bytes=0, cpu_s=0.0, ran_s=0.0, output="", dropped=0,
-    )  # fmt: skip
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal
-        return f"signal {number}"
+        return EndReason.CRASHED, death(process.status, process.signal)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from roomful_media.job import EndReason
 from roomful_media.link_socket import RECORDS_A_TURN
+from roomful_media.worker_exit import EndReason
 from roomful_rtc.link.record import FRAME, FRAME_BODY, FRAME_BYTES, HEADER, MORE, RTP
 
 from .listening import first, rest

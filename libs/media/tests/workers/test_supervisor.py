@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 
 import pytest
 
 from roomful.errors import ConnectionLost, LocalProtocolError, Unavailable
-from roomful_media.job import EndReason, WorkerLost, WorkerReady
+from roomful_media.job import WorkerLost, WorkerReady
 from roomful_media.supervisor import WorkerSupervisor
+from roomful_media.worker_exit import EndReason
 from roomful_media.worker_run import WorkerSetting
 
 from .listening import first, rest
@@ -38,7 +40,7 @@ async def test_worker_is_started_bare(supervisor, spec, environment):
     assert "stream-key-0123" not in repr((told["argv"], told["environment"]))
     assert set(told["environment"]) - {"LC_CTYPE"} == set(environment)
     assert told["session"]
-    assert told["nice"] == 3
+    assert told["nice"] == min(os.getpriority(os.PRIO_PROCESS, 0) + 3, 19)
     assert told["modules"] == []
     # standard ones, the link, what the loop needs (and the listing itself), nothing of ours
     assert len(told["descriptors"]) <= 9
@@ -102,6 +104,18 @@ async def test_error_around_the_supervisor_leaves_no_worker(environment, spec):
             raise ValueError("elsewhere")
 
     assert job.link is None
+
+
+async def test_start_that_is_given_up_leaves_no_worker(supervisor, spec, until):
+    async with asyncio.timeout(0.05):
+        with pytest.raises(asyncio.CancelledError):
+            await supervisor.start(spec("idle"))
+
+    await until(lambda: not supervisor.jobs)
+
+
+async def test_secrets_of_a_spec_are_not_shown(spec):
+    assert "stream-key" not in repr(spec("idle", key="stream-key-0123"))
 
 
 # -- how jobs end ----------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ from contextlib import suppress
 import pytest
 
 from roomful.errors import RemoteProtocolError
-from roomful_rtc.link import control
-from roomful_rtc.link.control import Welcome, control_record, read_control
+from roomful_rtc.link import vocabulary
+from roomful_rtc.link.control import control_record, read_control
 from roomful_rtc.link.record import (
     BODY_BYTES,
     FRAME,
@@ -22,6 +22,7 @@ from roomful_rtc.link.record import (
     first_fragment,
     gap_record,
 )
+from roomful_rtc.link.vocabulary import Welcome
 
 from .rig import Pair, frame, packet, vp8
 
@@ -41,9 +42,9 @@ def messages() -> list[bytes]:
     welcome = Welcome("JB_1", "recorder", {"a": [{"b": 1}]}, "room", "me", {}, 20, 5, 6)
     return [
         pair.queue.take() or b"",
-        control_record(welcome.message()) + control_record(control.hello(1, ["a"])),
+        control_record(welcome.message()) + control_record(vocabulary.hello(1, ["a"])),
         first_fragment(1, frame(40, key=True), KEY) + clock_record(1, 2, 3, 4),
-        first_fragment(3, frame(50), 0) + gap_record(3, 1, 3) + control_record(control.ping(3)),
+        first_fragment(3, frame(50), 0) + gap_record(3, 1, 3) + control_record(vocabulary.ping(3)),
         b"".join(first_fragment(1, frame(size), 0) for size in (0, 1, 2)),
     ]
 
@@ -129,7 +130,12 @@ def test_fragments_in_any_state_make_frames_of_their_length_only():
 
 def test_mutated_control_is_a_message_or_ends_the_link():
     chance = random.Random(f"{SEED} control")
-    readers = [control.read_hello, control.read_welcome, control.read_failed, control.read_result]
+    readers = [
+        vocabulary.read_hello,
+        vocabulary.read_welcome,
+        vocabulary.read_failed,
+        vocabulary.read_result,
+    ]
     originals = [message[HEADER.size :] for message in messages()[1:2]]
     originals += [b'{"t":"failed","code":"x","message":"\\ud83c\\udf9b","retryable":true}']
     for number in range(COUNT):

@@ -17,7 +17,9 @@ from typing import Any
 
 from roomful.errors import InvalidArgument, Unavailable
 from roomful_media.worker_link import WorkerLink
+from roomful_rtc.link.control import control_record
 from roomful_rtc.link.record import Frame
+from roomful_rtc.link.vocabulary import status
 
 Spec = Mapping[str, Any]
 log = logging.getLogger("trial.jobs")
@@ -164,8 +166,6 @@ class Flooder:
     """Sends valid records as fast as it can, past any queue."""
 
     async def run(self, link: WorkerLink, spec: Spec) -> None:
-        from roomful_rtc.link.control import control_record, status
-
         record = control_record(status({"n": 1}))
         message = record * (61_440 // len(record)) if spec.get("batched") else record
         sock = socket.socket(fileno=os.dup(link_descriptor()))

@@ -17,34 +17,23 @@ from collections import deque
 from collections.abc import Callable
 
 from roomful.errors import LocalProtocolError
+from roomful_rtc.link.batching import Batcher
 from roomful_rtc.link.entries import (
     OVERHEAD,
     Entry,
     Gap,
     Item,
     QueuedFrame,
-    cost,
-    encoded,
-    record_size,
     throw_out_oldest,
     throw_out_video,
 )
 from roomful_rtc.link.policy import QueuePolicy, StreamState
-from roomful_rtc.link.record import (
-    BATCH_BYTES,
-    FRAME_BYTES,
-    HEADER,
-    KEY,
-    LINK_FULL,
-    Frame,
-)
+from roomful_rtc.link.record import FRAME_BYTES, KEY, LINK_FULL, Frame
 
 CONTROL_BYTES = 64 << 10
 CONTROL_BYTES_HARD = 1 << 20
 """nobody waits 5 s to see that this is not read"""
 CONTROL_FULL_NS = 5_000_000_000
-_LOOK_AHEAD = 256
-"""entries beside an unfinished frame that are looked at for others' records"""
 _NO_MEDIA = 1 << 62
 
 
@@ -70,7 +59,7 @@ class LinkQueue:
         self._bytes = self._control_bytes = 0
         self._limit, self._age_ns = policy.bytes, policy.age_ns
         self._oldest_ns = _NO_MEDIA
-        self._aside = False
+        self._batcher = Batcher()
         self._control_full_ns: int | None = None
         self._closed = False
 
@@ -263,78 +252,9 @@ class LinkQueue:
         """Return the next message, None when nothing waits."""
         if not self._entries:
             return None
-        item, state, _ = self._entries[0]
-        if isinstance(item, QueuedFrame) and not item.fits:
-            assert state is not None
-            message = self._piece(item, state)
-        else:
-            message = self._batch()
+        batch = self._batcher.next(self._entries)
+        self._bytes -= batch.media_cost
+        self._control_bytes -= batch.control_cost
+        self.records += batch.records
         self._note_oldest()
-        return message
-
-    def _batch(self) -> bytes:
-        """As many records as a message holds, up to the next long frame."""
-        entries, parts, size = self._entries, list[bytes](), 0
-        media = 0
-        while entries:
-            item, state, _ = entries[0]
-            length = len(item) if type(item) is bytes else record_size(item)
-            if length is None or (size + length > BATCH_BYTES and parts):
-                break
-            entries.popleft()
-            size += length
-            if state is None:
-                self._control_bytes -= length + OVERHEAD
-                parts.append(_bytes(item))
-            elif type(item) is bytes and not state.cut:
-                media += length + OVERHEAD
-                parts.append(item)
-            else:
-                media += cost(item)
-                parts.append(encoded(item, state))
-        self._bytes -= media
-        self.records += len(parts)
-        return b"".join(parts)
-
-    def _piece(self, frame: QueuedFrame, state: StreamState) -> bytes:
-        """A fragment, or what others have to say between two of them."""
-        if frame.sent and self._aside:
-            self._aside = False
-            message = self._beside(state)
-            if message:
-                return message
-        self._aside = True
-        record = frame.record(state)
-        if frame.finished:
-            self._entries.popleft()
-            self._bytes -= cost(frame)
-        self.records += 1
-        return record
-
-    def _beside(self, state: StreamState) -> bytes:
-        """Records of other streams than that of the first entry, whose frame is unfinished."""
-        entries, parts, size = self._entries, list[bytes](), 0
-        held, blocked = [entries.popleft()], {state.stream}
-        while entries and len(held) < _LOOK_AHEAD:
-            item, other, _ = entry = entries.popleft()
-            stream = other.stream if other is not None else HEADER.unpack_from(_bytes(item))[3]
-            length = None if stream in blocked else record_size(item)
-            if length is None or size + length > BATCH_BYTES:
-                held.append(entry)
-                blocked.add(stream)
-                continue
-            size += length
-            if other is None:
-                self._control_bytes -= length + OVERHEAD
-                parts.append(_bytes(item))
-            else:
-                self._bytes -= cost(item)
-                parts.append(encoded(item, other))
-        entries.extendleft(reversed(held))
-        self.records += len(parts)
-        return b"".join(parts)
-
-
-def _bytes(item: Item) -> bytes:
-    assert isinstance(item, bytes), "control is queued as finished records"
-    return item
+        return batch.message

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from roomful.errors import LocalProtocolError
 from roomful_rtc import rtp
-from roomful_rtc.link.control import control_record, track_ended
+from roomful_rtc.link.control import control_record
 from roomful_rtc.link.policy import StreamState
 from roomful_rtc.link.queue import LinkQueue
 from roomful_rtc.link.record import (
@@ -18,6 +18,7 @@ from roomful_rtc.link.record import (
     Frame,
     clock_record,
 )
+from roomful_rtc.link.vocabulary import track_ended
 from roomful_rtc.payload import Inspector
 
 _ARRIVAL_BYTES = ARRIVAL.size
