@@ -12,20 +12,9 @@ import pytest
 from .interop.server import RoomServer, named_server, start_roomful
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Offer ``--update-golden``: rewrite recorded answers instead of comparing with them."""
-    parser.addoption("--update-golden", action="store_true", help="rewrite golden files")
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """Name the mark of the tests that build a Go program; `./dev interop` runs them."""
     config.addinivalue_line("markers", "interop_go: needs the Go toolchain; run by ./dev interop")
-
-
-@pytest.fixture(scope="session")
-def update_golden(request: pytest.FixtureRequest) -> bool:
-    """Whether golden files are to be rewritten in this run."""
-    return bool(request.config.getoption("--update-golden"))
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,8 @@
     ./dev bench join [--joins 30] [--repeats 3]
 
 Raw participants join one after the other a room in which somebody speaks, with one peer connection
-and two data channels; then real clients do. Beside it, a bare DTLS handshake in the same run.
+and two data channels; then real clients do; then a crowd joins one room at once, all speaking.
+Beside it, a bare DTLS handshake in the same run.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .peers.link import Reading
 
 PAUSE_S = 0.2
 SETTLE_S = 1.0
+CROWD, AT_ONCE, CROWD_WITHIN_S = 25, 8, 60.0
 RAW, SDK = "raw participant", "client (SDK)"
 
 
@@ -33,6 +35,7 @@ async def measure(bench: Bench) -> None:
         for target in bench.targets:
             await _raw(bench, target)
             await _clients(bench, target)
+            await _crowd(bench, target)
     bench.report.set_bare(f"{RAW}: CPU per join", baseline.handshake_ms())
 
 
@@ -94,6 +97,29 @@ async def _clients(bench: Bench, target: Target) -> None:
             await asyncio.sleep(PAUSE_S)
         cpu_s = target.meter.cpu_s() - cpu_s
     _tell(bench, target, SDK, 1e3 * cpu_s / count, connected, [])
+
+
+async def _crowd(bench: Bench, target: Target) -> None:
+    """Everybody renegotiates with everybody's coming: work in the square of the crowd."""
+    room = bench.room()
+    async with bench.pool(target) as pool:
+        await pool.prepare("audio")
+        orders = [
+            bench.order(target, room, f"crowd-{n}", "audio", audios=CROWD) for n in range(CROWD)
+        ]
+        cpu_s, begin = target.meter.cpu_s(), time.monotonic()
+        await pool.join(orders, AT_ONCE)
+        streams = 0
+        while streams < CROWD * (CROWD - 1) and time.monotonic() - begin < CROWD_WITHIN_S:
+            await asyncio.sleep(PAUSE_S)
+            streams = sum(len(peer["flows"]) for peer in (await pool.snapshot()).values())
+        seconds, cpu_s = time.monotonic() - begin, target.meter.cpu_s() - cpu_s
+    if streams < CROWD * (CROWD - 1):
+        bench.report.fail(f"{target.name}: only {streams} streams in a crowd of {CROWD}")
+    name = f"crowd of {CROWD}"
+    bench.report.add(target.name, f"{name}: until all hear all", "s", seconds)
+    bench.report.add(target.name, f"{name}: CPU until then", "s", cpu_s)
+    bench.report.line(server=target.name, who=name, seconds=round(seconds, 2), cpu_s=round(cpu_s, 2))
 
 
 def _tell(

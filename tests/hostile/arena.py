@@ -95,6 +95,7 @@ class Arena:
         self._log, self._turns = folder / LOG, folder / TURNS
         self._witness = witness
         self._sources = itertools.count(2)
+        self._clients: list[RawClient] = []
         assert server.pid is not None
         self.pid: int = server.pid
         self.first = Footprint.of(self.pid)
@@ -140,8 +141,15 @@ class Arena:
         return f"127.0.{1 + number // 250}.{number % 250 + 1}"
 
     def client(self, source: str = "") -> RawClient:
-        """A client that did nothing yet, from an address of its own."""
-        return RawClient(self.server, source or self.source())
+        """A client that did nothing yet, from an address of its own; gone after the test."""
+        self._clients.append(RawClient(self.server, source or self.source()))
+        return self._clients[-1]
+
+    async def dismiss(self) -> None:
+        """End the clients that a failed attack left behind."""
+        clients, self._clients = self._clients, []
+        for client in clients:
+            await client.stop(politely=False)
 
     # --- judging ---------------------------------------------------------------------------------
 

@@ -101,3 +101,12 @@ async def arena(request: pytest.FixtureRequest, ring: Ring) -> AsyncIterator[Are
         f"max {found.control.gap_max:.1f} ms"
     )
     request.config.stash[_VERDICTS].append((control, found.take_verdicts()))
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
+async def leave_nobody_behind(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """A test that fails leaves its clients to nobody."""
+    yield
+    if "arena" in request.fixturenames:
+        found: Arena = request.getfixturevalue("arena")
+        await found.dismiss()

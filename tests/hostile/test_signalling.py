@@ -81,6 +81,9 @@ OFFENCES: dict[str, Offend] = {
     "a candidate of 5,000 characters": sends(
         rtc.SignalRequest(trickle={"candidateInit": "c" * 5000}).SerializeToString()
     ),
+    "an answer that is none": sends(
+        rtc.SignalRequest(answer={"type": "answer", "sdp": "garbage"}).SerializeToString()
+    ),
     "no description": offers(lambda text: ""),
     "not SDP": offers(lambda text: "{}" * 100),
     "a description without v=": offers(lambda text: text[5:]),
@@ -372,7 +375,6 @@ async def foreign_ids(arena: Arena) -> None:
     await client.send(update_video_track={"track_sid": "TR_other", "width": 1})
     await client.send(update_audio_track={"track_sid": "TR_other", "features": [1]})
     await client.send(simulate={"node_failure": True})
-    await client.send(answer={"type": "answer", "sdp": "garbage"})
     await client.send(ping=1)
     await client.next("pong")
     await client.stop()

@@ -8,12 +8,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
 from roomful.errors import ConfigError
 from roomful.validation import decode_texts
 
 PREFIX = "ROOMFUL_"
 _NOT_SETTINGS = ("ROOMFUL_BENCH_", "ROOMFUL_TEST_")
 """Variables of the benches and tests, which the server does not read."""
+
+
+class Layer(PydanticBaseSettingsSource):
+    """One tree among the sources of settings; pydantic-settings lays them over each other."""
+
+    def __init__(self, settings: type[BaseSettings], tree: Mapping[str, object]) -> None:
+        super().__init__(settings)
+        self._tree = dict(tree)
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[object, str, bool]:
+        """Return the value, its name, and that it needs no decoding."""
+        return self._tree.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the tree."""
+        return self._tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +71,6 @@ def leftovers(environ: Mapping[str, str], top_level: Collection[str]) -> list[Le
         if path is not None and path[0] not in top_level:
             found.append(Leftover(variable, ".".join(path)))
     return found
-
-
-def merge(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
-    """Return both trees as one; where both give a value, the one of `above`."""
-    merged = dict(below)
-    for key, value in above.items():
-        lower = merged.get(key)
-        if isinstance(lower, Mapping) and isinstance(value, Mapping):
-            value = merge(cast("Mapping[str, object]", lower), cast("Mapping[str, object]", value))
-        merged[key] = value
-    return merged
 
 
 def _path_of(variable: str) -> list[str] | None:

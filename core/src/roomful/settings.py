@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from roomful.errors import ConfigError
-from roomful.setting_sources import environment_tree, file_tree, livekit_tree, merge
+from roomful.limits import usable_cores
+from roomful.setting_sources import Layer, environment_tree, file_tree, livekit_tree
 from roomful.validation import decode_texts, explain
 
 SECTIONS = {"rtc": "media_plane"}
@@ -62,9 +64,10 @@ class LimitsSettings(Table):
     """What one server takes on."""
 
     max_cpu: float = Field(
-        default_factory=lambda: round((os.cpu_count() or 1) * 0.8, 2),
+        default_factory=lambda: max(0.01, round(usable_cores() * 0.8, 2)),
         gt=0,
-        description="cores that admitted work may use; default: 0.8 of the machine's",
+        description="cores that admitted work may use; default: 0.8 of those this process may "
+        "run on, or of its cgroup's quota",
     )
     max_participants: int = Field(default=0, ge=0, description="on this server; 0: no limit")
     max_rooms: int = Field(default=0, ge=0, description="on this server; 0: no limit")
@@ -116,8 +119,12 @@ def _default_data_dir() -> Path:
     return Path(base) / "roomful"
 
 
-class Settings(Table):
+class Settings(BaseSettings):
     """The whole tree. Made directly it reads nothing but its arguments; see `load`."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, validate_default=True, case_sensitive=True
+    )
 
     port: Port = Field(default=7880, description="HTTP and WebSocket; 0: any free one")
     bind: tuple[str, ...] = Field(
@@ -169,6 +176,17 @@ class Settings(Table):
         return self
 
     @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *others: PydanticBaseSettingsSource,
+        **named: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leave out what pydantic-settings would read by itself: `load` names its sources."""
+        return (init_settings,)
+
+    @classmethod
     def load(
         cls,
         file: Path | None = None,
@@ -185,18 +203,19 @@ class Settings(Table):
         environ = os.environ if environ is None else environ
         texts = environment_tree(environ, cls.model_fields)
         given = (
-            file_tree(file) if file else {},
-            livekit_tree(environ),
             cast("Mapping[str, object]", decode_texts(cls, texts)),
+            livekit_tree(environ),
+            file_tree(file) if file else {},
         )
         if any("mode" in tree for tree in given):
             raise ConfigError("setting 'mode' is chosen by the command; remove it")
-        tree: dict[str, object] = {}
-        for layer in (defaults or {}, *given, arguments or {}, {"mode": mode}):
-            tree = merge(tree, layer)
+        layers = ({"mode": mode}, arguments or {}, *given, defaults or {})
         source = f"{file} or environment" if file else "environment"
         try:
-            return cls.model_validate(tree)
+            # an argument of BaseSettings, which the type checker takes for a field
+            return cls(
+                _build_sources=(tuple(Layer(cls, tree) for tree in layers), {})  # pyright: ignore[reportCallIssue]
+            )
         except ValidationError as error:
             raise ConfigError(explain(error, cls, source=source)) from None
 

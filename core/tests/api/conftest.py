@@ -19,6 +19,7 @@ from roomful.auth.grants import Grants
 from roomful.auth.token import Tokens
 from roomful.clock import SystemClock
 from roomful.ids import PARTICIPANT, new_sid
+from roomful.limits import Limits
 from roomful.model.enums import DisconnectReason, ParticipantKind, TrackKind, TrackSource
 from roomful.model.events import LifeCycleEvent, Notice, RoomOptions
 from roomful.model.participant import Participant
@@ -57,6 +58,7 @@ class FakeServer:
         self.clock = SystemClock()
         self.events: list[LifeCycleEvent] = []
         self.plugins = PluginManager()
+        self.limits = Limits(1.0, self.clock)
         self.tokens = Tokens({KEY: SECRET})
         self.rooms = RoomManager(
             self.clock, RoomOptions(empty_timeout_s=77), self.events.append, self._prepare

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from roomful_rtc.nack import NackTracker
+from roomful_rtc.nack import MOST_MISSING, NackTracker
 
 
 def test_a_gap_is_asked_for_after_it_has_stood() -> None:
@@ -58,3 +58,17 @@ def test_a_wide_gap_is_bounded_to_the_newest() -> None:
     tracker.gap(0, 100_000, 0.0)
     asked = tracker.take(1 / 50)
     assert (asked[0], asked[-1], len(asked)) == (100_000 - 512, 99_999, 512)
+
+
+def test_what_is_given_up_is_told_once() -> None:
+    tracker = NackTracker()
+    tracker.gap(100, 3, 0.0)
+    tracker.recovered(100)
+    assert tracker.take_lost() == 0
+    tracker.take(1.1)
+    assert tracker.take_lost() == 2
+    assert tracker.take_lost() == 0
+    tracker.gap(200, MOST_MISSING + 5, 2.0)
+    assert tracker.take_lost() == 5
+    tracker.key_frame(10_000)
+    assert tracker.take_lost() == MOST_MISSING

@@ -72,16 +72,24 @@ def test_a_sink_may_call_the_engine(engine: PyEngine, member: tuple[socket.socke
     up = engine.add_up(peer, 5, "opus", 48000)
     got: list[bytes] = []
 
-    def write(view: memoryview, arrival_us: int) -> None:
-        got.append(bytes(view[12:]))
-        if len(got) == 1:
-            other = engine.add_up(peer, 6, "opus", 48000)
-            engine.set_down(engine.add_sink(other, write), True)
-        else:
-            engine.remove_down(sink)
+    class Meddler:
+        def write(self, packet: memoryview, arrival_ns: int) -> None:
+            got.append(bytes(packet[12:]))
+            if len(got) == 1:
+                other = engine.add_up(peer, 6, "opus", 48000)
+                engine.set_down(engine.add_sink(other, self, pts), True)
+            else:
+                engine.remove_down(sink)
 
-    sink = engine.add_sink(up, write)
-    later = engine.add_sink(up, lambda view, _: got.append(b"later " + bytes(view[12:])))
+        def gap(self, count: int, reason: int) -> None: ...
+
+    class Later(Meddler):
+        def write(self, packet: memoryview, arrival_ns: int) -> None:
+            got.append(b"later " + bytes(packet[12:]))
+
+    pts = {"opus": 111}
+    sink = engine.add_sink(up, Meddler(), pts)
+    later = engine.add_sink(up, Later(), pts)
     for down in (sink, later):
         engine.set_down(down, True)
     context = Context(AES_256_GCM, KEY, outgoing=True)

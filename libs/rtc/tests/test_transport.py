@@ -12,6 +12,7 @@ from aiortc.rtp import RtcpRrPacket
 
 from roomful.errors import RemoteProtocolError
 from roomful_rtc.engine import KEY_AND_SALT
+from roomful_rtc.restart_hold import MOST_PACKETS
 from roomful_rtc.transport import ChannelSpec, Transport
 
 FINGERPRINT = "sha-256 " + ":".join(["AB"] * 32)
@@ -186,6 +187,59 @@ async def test_restart_of_ours_is_not_answered_by_another(rtc_bench):
     transport.set_remote("actpass", "clnt3", "z" * 22, client.fingerprint)
 
     assert old != offered == answered != transport.ufrag
+
+
+async def next_media(client, count):
+    """What comes on the client's socket from now on; its DTLS does not see it."""
+    return [await asyncio.wait_for(client.raw.received.get(), 5) for _ in range(count)]
+
+
+async def test_packets_wait_from_the_answer_of_our_restart_to_the_next_check(rtc_bench):
+    transport, _, client = await rtc_bench.connect(sctp=False)
+    client.raw.received, send = asyncio.Queue(1000), rtc_bench.engine.send
+    peer = transport.engine_peer
+
+    transport.restart_ice()
+    send(peer, b"\x80 offered")
+    transport.set_remote("active", "clnt2", "y" * 22, client.fingerprint)
+    send(peer, b"\x80 held 1")
+    send(peer, b"\x80 held 2")
+    before = await next_media(client, 1)
+    assert await client.raw.check(transport.ufrag, transport.pwd)
+    held = await next_media(client, 2)
+    send(peer, b"\x80 after")
+
+    assert before == [b"\x80 offered"]
+    assert held == [b"\x80 held 1", b"\x80 held 2"]
+    assert await next_media(client, 1) == [b"\x80 after"]
+
+
+async def test_hold_is_bounded(rtc_bench):
+    transport, _, client = await rtc_bench.connect(sctp=False)
+    client.raw.received = asyncio.Queue(1000)
+    transport.restart_ice()
+    transport.set_remote("active", "clnt2", "y" * 22, client.fingerprint)
+
+    for number in range(MOST_PACKETS):
+        rtc_bench.engine.send(transport.engine_peer, b"\x80%d" % number)
+
+    # the socket of the client takes a part of them at once
+    assert await next_media(client, 100) == [b"\x80%d" % number for number in range(100)]
+
+
+async def test_what_is_held_ends_with_the_transport(rtc_bench):
+    transport, _, client = await rtc_bench.connect(sctp=False)
+    client.raw.received = asyncio.Queue(1000)
+    transport.restart_ice()
+    transport.set_remote("active", "clnt2", "y" * 22, client.fingerprint)
+    rtc_bench.engine.send(transport.engine_peer, b"\x80")
+
+    await transport.close()
+    await asyncio.sleep(0)
+
+    assert b"\x80" not in {
+        client.raw.received.get_nowait() for _ in range(client.raw.received.qsize())
+    }
 
 
 async def test_same_description_again_changes_nothing(rtc_bench):

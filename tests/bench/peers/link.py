@@ -309,5 +309,5 @@ def _bound(*, timed: bool) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     if timed:
         sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-    sock.bind(("127.0.0.1", 0))
+    sock.bind(("0.0.0.0", 0))  # the kernel takes the address that leads to the server
     return sock

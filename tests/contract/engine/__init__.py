@@ -12,15 +12,29 @@ from .flow import Flow
 from .handing_up import HandingUp
 from .hostile import Hostile
 from .peers import Peers
+from .reports import Reports
 from .resend import Resend
 from .rows import Rows
 from .sinks import Sinks
+from .sources import Sources
 from .srtp import Srtp
 from .switching import Switching
 from .unknown_ssrcs import UnknownSsrcs
 
 
 class EngineContract(
-    Srtp, HandingUp, Peers, UnknownSsrcs, FanOut, Flow, Resend, Switching, Sinks, Rows, Hostile
+    Srtp,
+    HandingUp,
+    Peers,
+    UnknownSsrcs,
+    FanOut,
+    Flow,
+    Resend,
+    Switching,
+    Sinks,
+    Sources,
+    Reports,
+    Rows,
+    Hostile,
 ):
     """The suite. `make_engine` comes from the subclass."""

@@ -11,7 +11,7 @@ import select
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from roomful_rtc import extensions, rtp
 from roomful_rtc.engine import (
@@ -42,6 +42,7 @@ PUBLISHED = {
     H264_PT: Codec("h264", 90000),
 }
 OUT_PTS = {"vp8": OUT_VP8, "opus": OUT_OPUS, "h264": OUT_H264}
+SINK_PTS = {"vp8": 70, "opus": 71, "h264": 72}
 
 
 class EngineMaker(Protocol):
@@ -236,6 +237,46 @@ class Stream:
         for packet in packets:
             self.party.send(packet, max(self.seq - 1, 0) >> 16 if packet.seq16 < 0x8000 else 0)
         self.rig.settle()
+
+
+class Feed(Stream):
+    """A local source with its numbers; its packets bear an SSRC and a payload type of no meaning."""
+
+    def __init__(self, rig: Rig, codec: str = "vp8", **more: Any) -> None:
+        rate = 48000 if codec == "opus" else 90000
+        self.rig, self.ssrc, self.codec, self.pt = rig, 0x77777777, codec, 33
+        self.seq, self.ts, self.step, self.pid = 100, 10_000, rate // 30, 0
+        self.up = rig.engine.add_source(codec, rate, **more)
+
+    def send(self, *packets: RtpPacket, level: int | None = None) -> None:
+        """Hand packets over; what they lead to is done when the call returns."""
+        for packet in packets:
+            data = memoryview(rtp.build(packet))
+            assert self.rig.engine.feed(self.up, data, self.rig.now_us, level=level)
+
+
+class Kept:
+    """A sink that keeps what it is given, in order."""
+
+    def __init__(self) -> None:
+        self.all: list[RtpPacket | tuple[int, int]] = []
+        """packets, and gaps as (count, reason)"""
+        self.arrivals_ns: list[int] = []
+
+    def write(self, packet: memoryview, arrival_ns: int) -> None:
+        self.all.append(rtp.parse(bytes(packet)))
+        self.arrivals_ns.append(arrival_ns)
+
+    def gap(self, count: int, reason: int) -> None:
+        self.all.append((count, reason))
+
+    @property
+    def packets(self) -> list[RtpPacket]:
+        return [entry for entry in self.all if isinstance(entry, RtpPacket)]
+
+    @property
+    def gaps(self) -> list[tuple[int, int]]:
+        return [entry for entry in self.all if not isinstance(entry, RtpPacket)]
 
 
 def elements(packet: RtpPacket) -> dict[int, bytes]:

@@ -14,7 +14,9 @@ from roomful_rtc.engine import (
 from .rig import (
     FIRST_SEQ,
     OUT_PTS,
+    SINK_PTS,
     EngineMaker,
+    Kept,
     Rig,
     Stream,
 )
@@ -37,11 +39,13 @@ class Rows(EngineSuite):
             lambda: engine.resend(down, [1]),
             lambda: engine.remove_up(video.up),
             lambda: engine.set_rtx(video.up, 9),
-            lambda: engine.add_sink(video.up, lambda *_: None),
+            lambda: engine.add_sink(video.up, Kept(), SINK_PTS),
             lambda: engine.add_down(video.up, video.party.peer, 77, OUT_PTS),
             lambda: engine.add_down(0, party.peer, 77, OUT_PTS),
             lambda: engine.add_up(party.peer, 5, "opus", 48000),
             lambda: engine.remove_peer(party.peer),
+            lambda: engine.feed(video.up, bytes(20), 0),
+            lambda: engine.give_up(video.up, 1),
             lambda: engine.allow(party.peer, ("127.0.0.1", 9)),
             lambda: engine.move_peer(party.peer, ("127.0.0.1", 9)),
             lambda: engine.set_keys(party.peer, *party.raw_keys),
@@ -160,7 +164,7 @@ class Rows(EngineSuite):
         with pytest.raises(ResourceExhausted):
             rig.engine.add_down(up, other.peer, 14, OUT_PTS)
         with pytest.raises(ResourceExhausted):
-            rig.engine.add_sink(up, lambda *_: None)
+            rig.engine.add_sink(up, Kept(), SINK_PTS)
         rig.close()
 
     def test_close_can_be_repeated(self, rig: Rig) -> None:

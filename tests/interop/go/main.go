@@ -29,8 +29,26 @@ type incoming struct {
 	Kind    string `json:"kind"`
 	Codec   string `json:"codec"`
 	Packets int    `json:"packets"`
-	Gaps    int    `json:"gaps"` // sequence numbers that were skipped
-	next    uint16
+	Missing int    `json:"missing"` // sequence numbers that never came, resent neither
+	Late    int    `json:"late"`    // that came after later ones
+	highest int64
+	first   int64
+	seen    map[int64]bool
+}
+
+// take counts a packet by its sequence number, extended by the nearest way.
+func (i *incoming) take(number uint16) {
+	if i.Packets == 0 {
+		i.first, i.highest = int64(number), int64(number)-1
+	}
+	extended := i.highest + int64(int16(number-uint16(i.highest)))
+	if extended < i.highest {
+		i.Late++
+	}
+	i.highest = max(i.highest, extended)
+	i.seen[extended] = true
+	i.Packets = len(i.seen)
+	i.Missing = int(i.highest-i.first) + 1 - i.Packets
 }
 
 type participant struct {
@@ -66,7 +84,7 @@ func (p *participant) callbacks() *lksdk.RoomCallback {
 }
 
 func (p *participant) count(track *webrtc.TrackRemote, sid, from string) {
-	entry := &incoming{From: from, Kind: track.Kind().String(), Codec: track.Codec().MimeType}
+	entry := &incoming{From: from, Kind: track.Kind().String(), Codec: track.Codec().MimeType, seen: map[int64]bool{}}
 	p.mutex.Lock()
 	p.tracks[sid] = entry
 	p.mutex.Unlock()
@@ -76,11 +94,7 @@ func (p *participant) count(track *webrtc.TrackRemote, sid, from string) {
 			return
 		}
 		p.mutex.Lock()
-		if ahead := int16(packet.SequenceNumber - entry.next); entry.Packets > 0 && ahead > 0 {
-			entry.Gaps += int(ahead)
-		}
-		entry.next = packet.SequenceNumber + 1
-		entry.Packets++
+		entry.take(packet.SequenceNumber)
 		p.mutex.Unlock()
 	}
 }

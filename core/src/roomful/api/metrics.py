@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from roomful.api.cpu_metrics import cpu_metrics
 from roomful.model.enums import ParticipantKind, TrackKind
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class ServerCollector(Collector):
         yield GaugeMetricFamily("roomful_subscriptions", "Active subscriptions", subscriptions)
         yield _counter("roomful_http_requests", "Requests answered", "status", self._http.by_status)
         yield _counter("roomful_refused", "Refused at a limit", "reason", self._http.refused)
+        yield from cpu_metrics(self._server.limits)
 
 
 def metrics_route(server: RoomServer, http: HttpCounts) -> web.RouteDef:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from roomful.auth.keys import DEV_KEY, DEV_SECRET
 from roomful.errors import ConfigError
-from roomful.setting_sources import merge
 from roomful.settings import Settings
 
 DEV_DATA_DIR = Path("roomful-data")
@@ -23,7 +22,7 @@ def dev_settings(arguments: argparse.Namespace) -> Settings:
         return settings
     return Settings.load(
         arguments.config,
-        merge(given, {"keys": {DEV_KEY: DEV_SECRET}}),
+        {**given, "keys": {DEV_KEY: DEV_SECRET}},
         defaults={"data_dir": DEV_DATA_DIR},
         mode="dev",
     )

@@ -20,9 +20,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from roomful.model.media import GapReason
+
 Address = tuple[str, int]
 
-INTERFACE = (1, 0)
+INTERFACE = (1, 1)
 
 AES_256_GCM, AES_128_GCM, AES_128_CM = "aes256gcm", "aes128gcm", "aes128cm_sha1_80"
 KEY_AND_SALT = {AES_256_GCM: 44, AES_128_GCM: 28, AES_128_CM: 30}
@@ -153,6 +155,15 @@ class SilentUp:
     up: int
 
 
+@dataclass(frozen=True, slots=True)
+class SinkFailed:
+    """A local sink raised, or took too much of the engine's time; it gets nothing more."""
+
+    down: int
+    error: Exception | None = None
+    """what it raised; None: it was too slow"""
+
+
 EngineEvent = (
     UnknownSsrc
     | Gap
@@ -164,6 +175,7 @@ EngineEvent = (
     | AudioLevel
     | Arrivals
     | SilentUp
+    | SinkFailed
 )
 
 
@@ -214,8 +226,20 @@ class EngineStats:
     """datagrams and packets dropped by reason"""
 
 
-PacketSink = Callable[[memoryview, int], None]
-"""Plain RTP out of a local sink: (packet, arrival_us); the view is valid during the call only."""
+class PacketSink(Protocol):
+    """What a local sink is made with (`roomful.model.media.TrackSink`): called within a turn.
+
+    It may call the engine. One that raises, or takes more than a quarter of the time for two
+    seconds, is called no more (`SinkFailed`).
+    """
+
+    def write(self, packet: memoryview, arrival_ns: int) -> None:
+        """Take one whole plain RTP packet; the view is valid during the call only."""
+        ...
+
+    def gap(self, count: int, reason: int) -> None:
+        """Note packets that will not come: `roomful.model.media.GapReason`."""
+        ...
 
 
 class Engine(Protocol):
@@ -346,8 +370,50 @@ class Engine(Protocol):
         """
         ...
 
-    def add_sink(self, up: int, write: PacketSink) -> int:
-        """Forward an up to a function in this process as plain RTP; a down like the others."""
+    def add_source(
+        self,
+        codec: str,
+        clock_rate: int,
+        *,
+        extensions: Mapping[str, int] | None = None,
+        group: int = 0,
+        spatial: int = 0,
+    ) -> int:
+        """Enter an up whose packets `feed` gives, instead of a peer; an up like the others.
+
+        `extensions`: kind → id that its packets use. `remove_up` ends it.
+        """
+        ...
+
+    def feed(
+        self, up: int, packet: bytes | memoryview, arrival_us: int, *, level: int | None = None
+    ) -> bool:
+        """Take in one plain RTP packet of a source and forward it; False and a count if dropped.
+
+        SSRC and payload type mean nothing. `level`: dBov, 0 to -127, where the packet has no
+        audio level extension. `ValueError` for an up that a peer sends.
+        """
+        ...
+
+    def give_up(self, up: int, count: int, reason: int = GapReason.LOST) -> None:
+        """Packets of this up will not come: the sinks that follow it are told."""
+        ...
+
+    def add_sink(
+        self,
+        up: int,
+        to: PacketSink,
+        pts: Mapping[str, int],
+        *,
+        extensions: Mapping[str, int] | None = None,
+    ) -> int:
+        """Forward an up to an object in this process as plain RTP; a down like the others.
+
+        `pts`: codec name → the payload type written; a packet of another codec is dropped and
+        counted. `extensions`: kind → id of those that are kept (audio_level, abs_capture_time,
+        playout_delay, dependency_descriptor; `ValueError` for others). Before the first packet
+        after a pause the sink is told how many were left out (reason 2).
+        """
         ...
 
     def set_down(

@@ -27,20 +27,22 @@ class _Missing:
 class NackTracker:
     """The missing numbers of one up, extended, as `Gap`, `Recovered` and `KeyFrame` tell them."""
 
-    __slots__ = ("_missing",)
+    __slots__ = ("_lost", "_missing")
 
     def __init__(self) -> None:
         self._missing: dict[int, _Missing] = {}
+        self._lost = 0
 
     def __len__(self) -> int:
         return len(self._missing)
 
     def gap(self, first: int, count: int, now: float) -> None:
         """Packets `first` … `first + count - 1` have not come."""
+        self._lost += max(0, count - MOST_MISSING)
         for seq in range(max(first, first + count - MOST_MISSING), first + count):
             self._missing[seq] = _Missing(now, now + FIRST_AFTER_S)
         while len(self._missing) > MOST_MISSING:
-            del self._missing[next(iter(self._missing))]
+            self._give_up(next(iter(self._missing)))
 
     def recovered(self, seq: int) -> None:
         """It came after all."""
@@ -49,7 +51,16 @@ class NackTracker:
     def key_frame(self, seq: int) -> None:
         """A key frame begins at `seq`: nothing before it is needed any more."""
         for missing in [number for number in self._missing if number < seq]:
-            del self._missing[missing]
+            self._give_up(missing)
+
+    def take_lost(self) -> int:
+        """Return how many numbers were given up since the last call."""
+        lost, self._lost = self._lost, 0
+        return lost
+
+    def _give_up(self, seq: int) -> None:
+        del self._missing[seq]
+        self._lost += 1
 
     @property
     def due(self) -> float | None:
@@ -63,7 +74,7 @@ class NackTracker:
         for seq, entry in list(self._missing.items()):
             spent = entry.times >= MOST_TIMES and now >= entry.due
             if spent or now - entry.since >= GIVE_UP_S:
-                del self._missing[seq]
+                self._give_up(seq)
             elif now >= entry.due:
                 entry.times += 1
                 entry.due = now + interval

@@ -150,7 +150,7 @@ class WirePeer:
             raise ValueError(f"section {mid!r} has a source")
         if len(self._sources) >= MAX_SOURCES:
             raise ResourceExhausted(f"a peer publishes at most {MAX_SOURCES} tracks")
-        source = WireSource(self._board, self, mid, parameters, self._board.new_group())
+        source = WireSource(self._board, self, mid, parameters)
         self._sources[mid] = source
         self.set_tables()
         return source

@@ -8,21 +8,29 @@ import socket
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from roomful.clock import Clock
-from roomful.errors import ConfigError
+from roomful.errors import ConfigError, MediaError, ResourceExhausted
+from roomful.model.media import LIVE, MediaPlane, QueuePolicy, TrackSink, Want
+from roomful.model.track import Publication, VideoLayer
 from roomful_rtc.candidate import host_candidates
 from roomful_rtc.dtls import LocalCertificate
 from roomful_rtc.engine import Engine, EngineEvent
 from roomful_rtc.ice_servers import IceServer, IceServerSpec
 from roomful_rtc.ice_tcp import TcpListener
+from roomful_rtc.local_sink import LocalSink
+from roomful_rtc.local_source import LocalSource
+from roomful_rtc.media_source import Source
 from roomful_rtc.mux import Mux
 from roomful_rtc.peer import PeerObserver, WirePeer
 from roomful_rtc.py_engine import PyEngine
 from roomful_rtc.sockets import advertised, bind_udp
 from roomful_rtc.switchboard import Switchboard
 from roomful_rtc.transport import ChannelSpec, Transport
+
+if TYPE_CHECKING:
+    from roomful.model.subscription import Subscription
 
 log = logging.getLogger(__name__)
 
@@ -122,11 +130,51 @@ class Plane:
         Raises:
             RuntimeError: not started, or stopped.
         """
-        mux, board = self._running, self._board
-        assert board is not None  # noqa: S101 - made together with the mux
+        mux, board = self._running, self._switchboard
         peer = WirePeer(board, observer)
         peer.transport = Transport(mux, peer, channels=tuple(channels))
         return peer
+
+    def source(
+        self, publication: Publication, layers: Sequence[VideoLayer] = (), *, fmtp: str = ""
+    ) -> LocalSource:
+        """Make the local source of a publication, which gets it as its `source`.
+
+        Raises:
+            MediaError: a codec that is not forwarded here.
+            ValueError: too many layers, or not lowest first.
+            ResourceExhausted: the engine's tables are full.
+            RuntimeError: not started, or stopped.
+        """
+        source = LocalSource(self._switchboard, publication.info, layers, fmtp)
+        publication.source = source
+        return source
+
+    def sink(
+        self,
+        subscription: Subscription,
+        to: TrackSink,
+        want: Want | None = None,
+        queue: QueuePolicy = LIVE,
+    ) -> LocalSink:
+        """Let the media of a subscription flow to `to`, which is called directly: no queue.
+
+        Raises:
+            MediaError: the publication has no source that can be forwarded.
+            ResourceExhausted: the engine's tables are full.
+            RuntimeError: not started, or stopped.
+        """
+        board, source = self._switchboard, subscription.publication.source
+        if not isinstance(source, Source):
+            raise MediaError(f"track {subscription.track_sid!r} has no source that is forwarded")
+        sink = LocalSink(board, source, to)
+        sink.set(want or Want.of(subscription.settings))
+        try:
+            sink.open()
+        except ResourceExhausted:
+            sink.close()
+            raise
+        return sink
 
     # --- life -----------------------------------------------------------------------------
 
@@ -177,6 +225,8 @@ class Plane:
         mux = self._mux
         if mux is None:
             return
+        for local in tuple(self._board.locals) if self._board else ():
+            local.fail("the server stops")
         async with asyncio.TaskGroup() as group:
             for peer in self.peers:
                 group.create_task(peer.close("the server stops"))
@@ -210,6 +260,12 @@ class Plane:
             raise RuntimeError("the media plane is not running")
         return self._mux
 
+    @property
+    def _switchboard(self) -> Switchboard:
+        if self._board is None:
+            raise RuntimeError("the media plane is not running")
+        return self._board
+
     # --- the timer ------------------------------------------------------------------------
 
     def _wake(self) -> None:
@@ -239,6 +295,10 @@ class Plane:
         if self._board is not None:
             self._board.run(self._clock.monotonic())
         self._wake()
+
+
+if TYPE_CHECKING:
+    _answers: type[MediaPlane] = Plane
 
 
 def _host(address: str) -> str:

@@ -7,16 +7,14 @@ for its own bandwidth, and may never switch it on again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from roomful.model.enums import VideoQuality
+from roomful.model.media import ALL_TEMPORAL, Want
 
-ALL_TEMPORAL = 255
-_FULL_RATE_FPS = 30
+__all__ = ["ALL_TEMPORAL", "LayerState", "Want", "best_live", "wanted_spatial"]
+
 _ENOUGH = 0.9
-_TEMPORAL_SHARES = (0.25, 0.5)
-"""Share of the frames in temporal layer 0, and in 0 and 1, of the usual three (L1T3)."""
 
 
 class LayerState(Protocol):
@@ -32,45 +30,6 @@ class LayerState(Protocol):
     def height(self) -> int: ...
     @property
     def live(self) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Want:
-    """What the subscriber wants; `width` and `height` win over `quality`."""
-
-    enabled: bool = True
-    quality: VideoQuality = VideoQuality.HIGH
-    width: int = 0
-    height: int = 0
-    fps: int = 0
-    """0: all frames; else the smallest temporal layer that reaches it, where the codec has some"""
-    priority: int = 0
-    """higher gets bandwidth first"""
-
-    @property
-    def area(self) -> int:
-        """Pixels, for the order in which bandwidth is given; a quality counts as a usual size."""
-        if self.width and self.height:
-            return self.width * self.height
-        return _USUAL_AREA[self.quality]
-
-    @property
-    def max_temporal(self) -> int:
-        """Highest temporal layer worth sending."""
-        if not self.fps:
-            return ALL_TEMPORAL
-        for temporal, share in enumerate(_TEMPORAL_SHARES):
-            if self.fps <= share * _FULL_RATE_FPS:
-                return temporal
-        return ALL_TEMPORAL
-
-
-_USUAL_AREA = {
-    VideoQuality.LOW: 320 * 180,
-    VideoQuality.MEDIUM: 640 * 360,
-    VideoQuality.HIGH: 1280 * 720,
-    VideoQuality.OFF: 0,
-}
 
 
 def wanted_spatial(layers: Sequence[LayerState], want: Want) -> int:

@@ -1,4 +1,4 @@
-"""One incoming stream: its row in the engine, its clock, what is asked of its publisher."""
+"""One incoming stream: its row in the engine, its clock, and the key frames asked of it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from roomful.model.enums import VideoQuality
-from roomful_rtc import rtcp
 from roomful_rtc.engine import Codec, UpStats
 from roomful_rtc.keyframes import KeyFrameRequests
 from roomful_rtc.layer_plan import PlannedLayer
-from roomful_rtc.nack import NackTracker
-from roomful_rtc.reports import ClockReading, ReceptionReporter
+from roomful_rtc.reports import ClockReading
 
 if TYPE_CHECKING:
-    from roomful_rtc.source import WireSource
+    from roomful_rtc.media_source import Source
 
 SILENT_AFTER_S = 2.0
 _SMOOTHING = 0.5
@@ -29,6 +27,7 @@ class Layer:
     quality: VideoQuality
     rid: str
     ssrc: int
+    """0 of a local source"""
     up: int
     """the engine's handle"""
     clock_rate: int = 90_000
@@ -44,40 +43,37 @@ class Layer:
 
 
 class Stream:
-    """Made by its source when the first packet came. `up` is entered right after."""
+    """Made by its source; `up` is entered right after."""
 
     __slots__ = (
         "_grace_until",
-        "_nacks",
         "_size",
         "bitrate",
         "clock",
         "codec",
         "live",
         "planned",
-        "reporter",
         "requests",
-        "source",
         "ssrc",
         "up",
     )
 
-    def __init__(
-        self, source: WireSource, planned: PlannedLayer, ssrc: int, codec: Codec, now: float
-    ) -> None:
-        self.source = source
+    def __init__(self, planned: PlannedLayer, ssrc: int, codec: Codec) -> None:
         self.planned = planned
         self.ssrc = ssrc
         self.codec = codec
         self.up = 0
-        self.live = True
+        self.live = False
         self.bitrate = planned.bitrate
         self.clock: ClockReading | None = None
         self.requests = KeyFrameRequests(planned.spatial)
-        self.reporter = ReceptionReporter(ssrc)
-        self._nacks = NackTracker()
         self._size = (0, 0)
-        self._grace_until = now + SILENT_AFTER_S
+        self._grace_until = 0.0
+
+    @property
+    def source(self) -> Source:
+        """Whose stream it is."""
+        raise NotImplementedError
 
     @property
     def layer(self) -> Layer:
@@ -100,21 +96,15 @@ class Stream:
     # --- what the engine tells ------------------------------------------------------------
 
     def gap(self, first: int, count: int, now: float) -> None:
-        """Packets are missing; a layer that nobody gets is not repaired."""
-        if self.source.parameters.nack and self.source.is_followed(self.up):
-            self._nacks.gap(first, count, now)
-            self._set_timer()
+        """Packets are missing."""
 
     def recovered(self, seq: int) -> None:
         """One of them came."""
-        self._nacks.recovered(seq)
-        self._set_timer()
 
     def key_frame(self, seq: int, width: int, height: int) -> None:
         """A key frame began."""
-        self._nacks.key_frame(seq)
         self.requests.arrived()
-        self._set_timer()
+        self.set_timer()
         if width and height and (width, height) != self._size:
             self._size = (width, height)
             self.source.layers_changed()
@@ -139,44 +129,26 @@ class Stream:
         self.on_time(now)
 
     def on_time(self, now: float) -> None:
-        """Send what is due: a picture loss indication, a request for lost packets."""
-        peer = self.source.peer
-        if self.requests.take(now):
-            peer.send_rtcp(rtcp.build_pli(peer.rtcp_ssrc, self.ssrc))
-        if self._nacks.due is not None and self._nacks.due <= now:
-            missing = self._nacks.take(now, peer.rtt_s)
-            if missing:
-                peer.send_rtcp(
-                    rtcp.build_nack(peer.rtcp_ssrc, self.ssrc, [seq & 0xFFFF for seq in missing])
-                )
-        self._set_timer()
+        """Ask for what is due."""
+        raise NotImplementedError
 
-    def _set_timer(self) -> None:
-        dues = [due for due in (self.requests.due, self._nacks.due) if due is not None]
-        self.source.board.set_timer(self, min(dues, default=None))
+    @property
+    def due(self) -> float | None:
+        """When `on_time` has something to ask for."""
+        return self.requests.due
+
+    def set_timer(self) -> None:
+        """Have `on_time` called when something is due."""
+        self.source.board.set_timer(self, self.due)
 
     def read_clock(self, ntp: int, rtp_ts: int, now: float) -> None:
         """The publisher's sender report."""
         self.clock = ClockReading(ntp, rtp_ts, now)
 
-    def be_patient(self, now: float) -> None:
-        """Count as live for a while though nothing came: the publisher is about to send."""
-        self._grace_until = now + SILENT_AFTER_S
-        self.set_live(live=True)
-
-    def each_second(self, stats: UpStats, now: float) -> rtcp.ReportBlock:
-        """Take the counters; return the block for the receiver report."""
-        measured = stats.bitrate
-        if measured:
-            blend = (self.bitrate or measured) * (1 - _SMOOTHING) + measured * _SMOOTHING
+    def measure(self, stats: UpStats, now: float) -> None:
+        """Take the counters, once a second."""
+        if stats.bitrate:
+            blend = (self.bitrate or stats.bitrate) * (1 - _SMOOTHING) + stats.bitrate * _SMOOTHING
             self.bitrate = int(blend)
         quiet_s = now - stats.last_arrival_us / 1e6
         self.set_live(live=quiet_s < SILENT_AFTER_S or now < self._grace_until)
-        return self.reporter.report(
-            packets=stats.packets,
-            lost=stats.lost,
-            highest_seq=stats.highest_seq,
-            jitter=stats.jitter,
-            clock=self.clock,
-            now=now,
-        )

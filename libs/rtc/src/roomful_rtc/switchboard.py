@@ -10,21 +10,40 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Coroutine
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from roomful.clock import Clock
 from roomful_rtc import engine as ev
 from roomful_rtc.timetable import Timed, Timetable
 
 if TYPE_CHECKING:
+    from roomful_rtc.media_sink import Sink
     from roomful_rtc.peer import WirePeer
-    from roomful_rtc.sink import WireSink
     from roomful_rtc.stream import Stream
 
 log = logging.getLogger(__name__)
 
 BEATS = 4
 BEAT_S = 1.0 / BEATS
+
+
+class Owner(Protocol):
+    """What a failure may end."""
+
+    def fail(self, reason: str) -> None:
+        """End it from inside."""
+        ...
+
+
+class Local(Owner, Protocol):
+    """A local source or sink."""
+
+    @property
+    def phase(self) -> int:
+        """The beat in which `each_second` is called."""
+        ...
+
+    def each_second(self, stats: ev.EngineStats, now: float) -> None: ...
 
 
 class Switchboard:
@@ -46,12 +65,14 @@ class Switchboard:
         self.spawn = spawn
         self.streams: dict[int, Stream] = {}
         """by up"""
-        self.sinks: dict[int, WireSink] = {}
+        self.sinks: dict[int, Sink] = {}
         """by down"""
         self.peers: dict[int, WirePeer] = {}
         """by the engine's peer"""
         self.all_peers: dict[WirePeer, None] = {}
         """those that are not connected yet as well"""
+        self.locals: dict[Local, None] = {}
+        """sources and sinks of this process and its workers"""
         self._groups = count(1)
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.Gap: self._on_gap,
@@ -64,9 +85,10 @@ class Switchboard:
             ev.SwitchTimedOut: self._on_switch_timed_out,
             ev.UnknownSsrc: self._on_unknown_ssrc,
             ev.Arrivals: self._on_arrivals,
+            ev.SinkFailed: self._on_sink_failed,
         }
         self._timetable = Timetable()
-        self._owing: dict[WireSink, None] = {}
+        self._owing: dict[Sink, None] = {}
         self._beat = 0
         self._phases = count()
         self._timetable.set(self, clock.monotonic() + BEAT_S)
@@ -108,19 +130,22 @@ class Switchboard:
         """The beat."""
         self._beat = (self._beat + 1) % BEATS
         self._timetable.set(self, now + BEAT_S)
-        if not self.peers:
+        if not self.peers and not self.locals:
             return
         stats = self.engine.stats()
         self._send_reports(stats, now)
         for peer in tuple(self.peers.values()):
             if peer.phase == self._beat:
                 self._guard(peer, lambda peer=peer: peer.each_second(stats, now))
+        for local in tuple(self.locals):
+            if local.phase == self._beat:
+                self._guard(local, lambda local=local: local.each_second(stats, now))
 
-    def report_soon(self, sink: WireSink) -> None:
+    def report_soon(self, sink: Sink) -> None:
         """This sink owes a sender report."""
         self._owing[sink] = None
 
-    def cancel_report(self, sink: WireSink) -> None:
+    def cancel_report(self, sink: Sink) -> None:
         """The sink ended."""
         self._owing.pop(sink, None)
 
@@ -172,6 +197,10 @@ class Switchboard:
         if sink := self.sinks.get(event.down):
             sink.on_switch_timed_out()
 
+    def _on_sink_failed(self, event: ev.SinkFailed) -> None:
+        if sink := self.sinks.get(event.down):
+            sink.on_failed(event.error)
+
     def _on_unknown_ssrc(self, event: ev.UnknownSsrc) -> None:
         if peer := self._peer(event.peer):
             self._guard(peer, lambda: peer.on_unknown_ssrc(event))
@@ -189,10 +218,10 @@ class Switchboard:
                 known.enter_tables()
         return known
 
-    def _guard(self, peer: WirePeer, call: Callable[[], None]) -> None:
-        """Let a failure end the peer that it is about, and nobody else."""
+    def _guard(self, owner: Owner, call: Callable[[], None]) -> None:
+        """Let a failure end what it is about, and nobody else."""
         try:
             call()
         except Exception:  # a peer's failure is contained here
             log.exception("a peer failed")
-            peer.fail("internal: media handling failed")
+            owner.fail("internal: media handling failed")

@@ -34,6 +34,7 @@ from roomful_rtc.dtls import PeerDtls
 from roomful_rtc.engine import Address
 from roomful_rtc.ice_lite import IceEvent, IceLiteAgent
 from roomful_rtc.mux import Mux
+from roomful_rtc.restart_hold import RestartHold
 from roomful_rtc.sctp import GuardedSctpTransport
 from roomful_rtc.wire import Wire
 
@@ -124,6 +125,7 @@ class Transport:
         self._fingerprint: RTCDtlsFingerprint | None = None
         self._remote: tuple[str, str] | None = None
         self._restarting = False
+        self._hold = RestartHold(mux.engine)
         self._began_at = self._ice_at = float("inf")
         self._handshake: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -201,8 +203,11 @@ class Transport:
             self._begin(role, expected)
         elif expected != self._fingerprint:
             raise RemoteProtocolError("the fingerprint changed within a transport")
-        if self._remote not in (None, (ufrag, pwd)) and not self._restarting:
-            self._restart()
+        if self._remote not in (None, (ufrag, pwd)):
+            if not self._restarting:
+                self._restart()
+            elif self._engine_peer and self._stream is None:
+                self._hold.begin(self._engine_peer)
         self._restarting = False
         self._remote = (ufrag, pwd)
 
@@ -251,6 +256,7 @@ class Transport:
                 self._drop(addr)
             case ice_lite.Retired(ufrag):
                 self._mux.drop_ufrag(ufrag)
+                self._hold.end_soon()
             case ice_lite.Disconnected():
                 self._change("connected", "disconnected", self._observer.on_disconnected)
             case ice_lite.Reconnected():
@@ -270,6 +276,7 @@ class Transport:
         self._mux.engine.move_peer(self._engine_peer, addr)
         stream = self._mux.stream(addr)
         if stream is not None:
+            self._hold.end()
             self._mux.engine.set_tcp(self._engine_peer, stream.write)
         elif self._stream is not None:
             self._mux.engine.set_tcp(self._engine_peer, None)
@@ -426,6 +433,7 @@ class Transport:
             self._handshake.cancel()
             tasks.append(self._handshake)
         peer, self._engine_peer = self._engine_peer, 0
+        self._hold.drop()
         self._mux.remove_route(self, peer)
         if peer:
             with suppress(LookupError):  # the engine was closed first

@@ -8,7 +8,7 @@ from roomful_rtc import rtcp
 from roomful_rtc.bandwidth import UplinkAdvice
 from roomful_rtc.extensions import TWCC
 from roomful_rtc.source import WireSource
-from roomful_rtc.stream import Stream
+from roomful_rtc.wire_stream import WireStream
 
 BITRATE_CEILING = 20_000_000
 """bit/s of one peer"""
@@ -42,7 +42,7 @@ class Uplink:
             compounds[-1] += self._remb(streams)
         return compounds
 
-    def _remb(self, streams: Sequence[Stream]) -> bytes:
+    def _remb(self, streams: Sequence[WireStream]) -> bytes:
         expected = sum(stream.reporter.interval_expected for stream in streams)
         lost = sum(stream.reporter.interval_lost for stream in streams)
         received = sum(stream.bitrate for stream in streams if stream.live)

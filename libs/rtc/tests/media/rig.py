@@ -115,6 +115,31 @@ class TableEngine:
         self._row(self.downs, down)
         del self.downs[down]
 
+    def add_source(self, codec: str, clock_rate: int, **more: int) -> int:
+        if self.refuse:
+            raise self.refuse
+        handle = next(self.handles)
+        self.ups[handle] = UP
+        self.calls.append(("add_source", handle, codec, clock_rate, more["spatial"]))
+        return handle
+
+    def feed(self, up: int, packet: bytes, arrival_us: int, *, level: int | None = None) -> bool:
+        self._row(self.ups, up)
+        self.calls.append(("feed", up, bytes(packet), arrival_us, level))
+        return True
+
+    def give_up(self, up: int, count: int, reason: int = 3) -> None:
+        self._row(self.ups, up)
+        self.calls.append(("give_up", up, count, reason))
+
+    def add_sink(self, up: int, to: object, pts: object) -> int:
+        if self.refuse:
+            raise self.refuse
+        handle = next(self.handles)
+        self.downs[handle] = replace(DOWN, up=up)
+        self.calls.append(("add_sink", handle, up, pts))
+        return handle
+
     def stats(self) -> EngineStats:
         self.stats_read += 1
         return EngineStats(dict(self.ups), dict(self.downs), {})

@@ -8,7 +8,11 @@ import socket
 import pytest
 
 from roomful.clock import SystemClock
-from roomful.errors import ConfigError
+from roomful.errors import ConfigError, MediaError
+from roomful.model.enums import TrackKind
+from roomful.model.media import Want
+from roomful.model.subscription import Subscription, TrackSettings
+from roomful.model.track import Publication, TrackInfo
 from roomful_rtc.ice_servers import IceServerSpec
 from roomful_rtc.plane import Plane, PlaneConfig
 
@@ -39,6 +43,73 @@ async def test_two_planes_live_in_one_process():
 
     assert benches[0].plane.udp_port != benches[1].plane.udp_port
     assert benches[0].plane.fingerprint != benches[1].plane.fingerprint
+
+
+class Sink:
+    """A `TrackSink` that counts."""
+
+    def __init__(self) -> None:
+        self.packets = self.ends = 0
+
+    def write(self, packet: memoryview, arrival_ns: int) -> None:
+        self.packets += 1
+
+    def clock(self, rtp_ts: int, ntp: int, arrival_ns: int) -> None: ...
+
+    def gap(self, count: int, reason: int) -> None: ...
+
+    def end(self) -> None:
+        self.ends += 1
+
+
+def voice_of(sid: str) -> Publication:
+    info = TrackInfo(sid, TrackKind.AUDIO, mime_type="audio/opus")
+    return Publication("ada", "PA_ada", info)
+
+
+async def test_stopping_ends_local_media():
+    plane = plane_of()
+    publication, sink = voice_of("TR_a"), Sink()
+    with pytest.raises(RuntimeError):
+        plane.source(publication)
+    await plane.start()
+    source = plane.source(publication)
+    assert publication.source is source
+    told: list[str] = []
+    source.on_ended = told.append
+    plane.sink(Subscription("bea", publication), sink)
+    source.write(b"\x80\x6f" + bytes(10) + b"sound", 0)
+    assert sink.packets == 1
+
+    await plane.stop()
+
+    source.write(b"\x80\x6f" + bytes(10) + b"sound", 0)
+    assert (sink.packets, sink.ends, told) == (1, 1, ["the server stops"])
+    with pytest.raises(RuntimeError):
+        plane.sink(Subscription("bea", publication), sink)
+
+
+async def test_a_track_without_a_source_is_refused():
+    plane = plane_of()
+    await plane.start()
+    with pytest.raises(MediaError, match="TR_a"):
+        plane.sink(Subscription("bea", voice_of("TR_a")), Sink())
+    await plane.stop()
+
+
+async def test_a_want_of_the_settings_is_the_first_one():
+    plane = plane_of()
+    await plane.start()
+    publication, sink = voice_of("TR_a"), Sink()
+    source = plane.source(publication)
+    handle = plane.sink(Subscription("bea", publication, TrackSettings(disabled=True)), sink)
+    source.write(b"\x80\x6f" + bytes(10) + b"sound", 0)
+    assert sink.packets == 0
+    handle.set(Want())
+    source.write(b"\x80\x6f" + bytes(9) + b"\x01sound", 0)
+    handle.close()
+    assert sink.ends == 1
+    await plane.stop()
 
 
 async def test_stopping_ends_connected_peers_and_leaves_no_task():

@@ -12,7 +12,7 @@ from roomful_rtc.offer_answer.negotiated import NegotiatedSection
 from roomful_rtc.peer import WirePeer
 from roomful_rtc.sdp import MediaSection
 from roomful_rtc.sink import SendParameters, Want, WireSink
-from roomful_rtc.source import WireSource
+from roomful_rtc.source import Source
 
 _KIND = {TrackKind.AUDIO: "audio", TrackKind.VIDEO: "video"}
 
@@ -39,10 +39,10 @@ class Leg:
         if section.kind != self.kind:
             return False
         source = self.subscription.publication.source
-        if not isinstance(source, WireSource):
+        if not isinstance(source, Source):
             return True
         offered = {offered.codec for offered in section.codecs.values()}
-        return any(f.codec in offered for f in source.parameters.formats if f.codec != "rtx")
+        return any(f.codec in offered for f in source.formats if f.codec != "rtx")
 
     @property
     def described(self) -> Subscribe:
@@ -108,7 +108,7 @@ class Subscriber:
         """The client changed what it wants of a track."""
         leg = self._legs.get(subscription.track_sid)
         if leg is not None and leg.sink is not None:
-            leg.sink.set(want(subscription.settings))
+            leg.sink.set(Want.of(subscription.settings))
 
     def connect(self, negotiation: Negotiation) -> None:
         """Let media flow in the sections that both ends agreed on."""
@@ -126,10 +126,10 @@ class Subscriber:
 
     def _flow(self, leg: Leg, parameters: SendParameters) -> None:
         source = leg.subscription.publication.source
-        if not isinstance(source, WireSource):
+        if not isinstance(source, Source):
             return
         leg.sink = self._peer().send(source, parameters)
-        leg.sink.set(want(leg.subscription.settings))
+        leg.sink.set(Want.of(leg.subscription.settings))
 
     def _parameters(
         self, leg: Leg, section: NegotiatedSection, negotiation: Negotiation
@@ -154,25 +154,13 @@ def payload_types(source: object, section: NegotiatedSection) -> dict[str, int]:
 
     H.264 and VP9 must agree in profile; the publisher's preferred format decides.
     """
-    if not isinstance(source, WireSource):
+    if not isinstance(source, Source):
         return section.payload_types
     found: dict[str, int] = {}
-    for theirs in source.parameters.formats:
+    for theirs in source.formats:
         if theirs.codec == "rtx" or theirs.codec in found:
             continue
         pt = section.payload_type_for(theirs)
         if pt is not None:
             found[theirs.codec] = pt
     return found
-
-
-def want(settings: TrackSettings) -> Want:
-    """The room's words as the media side's."""
-    return Want(
-        enabled=not settings.disabled and settings.quality is not VideoQuality.OFF,
-        quality=settings.quality,
-        width=settings.width,
-        height=settings.height,
-        fps=settings.fps,
-        priority=settings.priority,
-    )

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from roomful.errors import ResourceExhausted
 from roomful_rtc.engine import PacketSink, Switched
 from roomful_rtc.munge import Packet, Translation
+from roomful_rtc.py_engine.extension_set import COPIED, ExtensionSet
 from roomful_rtc.py_engine.forwarder import attach
+from roomful_rtc.py_engine.outlet import Outlet
 from roomful_rtc.py_engine.resending import resend
 from roomful_rtc.py_engine.rows import (
     ALL_LAYERS,
@@ -66,12 +68,24 @@ class DownCalls(EngineState):
         down.settle()
         return down.handle
 
-    def add_sink(self, up: int, write: PacketSink) -> int:
-        """Forward an up to a function in this process as plain RTP."""
+    def add_sink(
+        self,
+        up: int,
+        to: PacketSink,
+        pts: Mapping[str, int],
+        *,
+        extensions: Mapping[str, int] | None = None,
+    ) -> int:
+        """Forward an up to an object in this process as plain RTP."""
         source = self._ups[up] if up else None
+        _check_pts(pts.values())
+        for kind, number in (extensions or {}).items():
+            if kind not in COPIED or not 0 < number < 256:
+                raise ValueError(f"no extension {kind!r} with id {number} for a sink")
         ssrc = source.ssrc if source is not None else 1
-        video = source is None or source.video
-        return self._new_down(source, None, ssrc, {}, write, video).handle
+        video = source.video if source is not None else not AUDIO & pts.keys()
+        outlet = Outlet(to, ExtensionSet(extensions) if extensions else None, self._now_us())
+        return self._new_down(source, None, ssrc, pts, outlet, video).handle
 
     def _new_down(
         self,
@@ -79,14 +93,14 @@ class DownCalls(EngineState):
         peer: Peer | None,
         ssrc: int,
         pts: Mapping[str, int],
-        write: PacketSink | None,
+        outlet: Outlet | None,
         video: bool,
     ) -> Down:
         if len(self._downs) >= self._limits.downs:
             raise ResourceExhausted("the engine's table of downs is full")
         first_seq, first_ts = self._below(FIRST_SEQ_BELOW), self._below(1 << 32)
         translation = Translation(first_seq, first_ts, history_length(video))
-        down = Down(next(self._handles), peer, None, ssrc, dict(pts), translation, write)
+        down = Down(next(self._handles), peer, None, ssrc, dict(pts), translation, outlet)
         down.window.from_us = self._now_us()
         self._downs[down.handle] = down
         if up is not None:

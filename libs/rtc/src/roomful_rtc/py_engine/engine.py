@@ -130,6 +130,10 @@ class PyEngine(PeerCalls, UpCalls, DownCalls):
         self._forwarder.jobs.clear()
         for peer in list(self._peers):
             self.remove_peer(peer)
+        for down in list(self._downs):
+            self.remove_down(down)
+        for up in list(self._ups):
+            self.remove_up(up)
         self._epoll.close()
         os.close(self._wakeup)
         for sock in self._ways.sockets:

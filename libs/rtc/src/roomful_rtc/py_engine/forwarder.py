@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from roomful_rtc.engine import KeyFrame, Switched
+from roomful.model.media import GapReason
+from roomful_rtc.engine import KeyFrame, SinkFailed, Switched
 from roomful_rtc.munge import Packet, Segment, rewrite
 from roomful_rtc.py_engine.outbox import Outbox
+from roomful_rtc.py_engine.outlet import Outlet
 from roomful_rtc.py_engine.rows import Down, Peer, Up
 from roomful_rtc.py_engine.srtp import MAX_TRAILER, OK, Buffer, protect
 from roomful_rtc.rtp import HEADER, HEADER_SIZE, TS_MASK
 
 PACKETS_PER_TURN = 256
+US_PER_PACKET = 20
+"""what a packet usually costs: a sink that takes longer uses up the turn as several do"""
 
 
 class FanOut:
@@ -36,7 +40,8 @@ class Forwarder:
 
     def __init__(self, outbox: Outbox, now_us: Callable[[], int], datagram: int) -> None:
         self.budget = 0
-        self._running = False
+        self.running = False
+        """within `run`; a sink may call the engine meanwhile"""
         self.jobs: deque[FanOut] = deque()  # bounded by the engine: limits.handed_up
         self._outbox = outbox
         self._drops = outbox.drops
@@ -46,13 +51,13 @@ class Forwarder:
 
     def run(self) -> None:
         """Work on the jobs, oldest first, until they or the turn's budget end."""
-        if self._running:
+        if self.running:
             return  # a sink called the engine: the run under way goes on after it
-        self._running = True
+        self.running = True
         try:
             self._run()
         finally:
-            self._running = False
+            self.running = False
 
     def _run(self) -> None:
         jobs = self.jobs
@@ -134,7 +139,7 @@ class Forwarder:
         special = packet.late or packet.leap or not packet.payload
         now_us, codec, look = self._now_us(), packet.codec, packet.look
         seq, ts, marker, payload = packet.seq, packet.ts, packet.marker, packet.payload
-        recv_ids, size = job.up.peer.recv_ids, len(payload)
+        recv_ids, size = job.up.origin.recv_ids, len(payload)
         data, view, length = self._buffer.data, self._buffer.view, self._buffer.length
         pack, extensions, tail, end, start, first = HEADER.pack_into, None, b"", 0, 0, 0x80
         fits, drops, place = True, self._drops, slice(0)
@@ -191,13 +196,11 @@ class Forwarder:
 
     def _special(self, down: Down, packet: Packet, up: Up) -> None:
         """Serve a down that is not in the plain state, or a packet that is not."""
-        if not down.enabled or down.up is not up:
+        silent = not down.enabled or down.up is not up
+        if silent or (down.waiting and not self._start(down, packet, up)):
+            if down.outlet is not None:
+                _miss(down, down.outlet, up)
             return
-        if down.waiting:
-            if up.video or not packet.look.key or not _can_send(down, packet):
-                self._drops["no_key_frame"] += 1
-                return
-            self.begin(down, packet, up, None)
         if packet.late:
             segment = down.translation.place(packet)
             if segment is not None and self._wanted_layer(down, packet):
@@ -211,11 +214,23 @@ class Forwarder:
         else:
             self._next(down, packet)
 
+    def _start(self, down: Down, packet: Packet, up: Up) -> bool:
+        """Begin with this packet, if it may be the first one."""
+        if up.video or not packet.look.key or not _can_send(down, packet):
+            self._drops["no_key_frame"] += 1
+            return False
+        self.begin(down, packet, up, None)
+        return True
+
     def _next(self, down: Down, packet: Packet) -> None:
         """Send a packet that follows all that the down was sent."""
         translation = down.translation
         if packet.leap and translation.last is not packet:
             translation.leap(packet)
+            if down.outlet is not None:
+                self.give_up(down, 1, GapReason.LOST)
+                if not down.enabled:
+                    return  # the sink was ended, or ended itself
         segment = translation.current
         if segment is not None:
             translation.last = packet
@@ -242,12 +257,14 @@ class Forwarder:
 
     def _emit(self, down: Down, packet: Packet, segment: Segment) -> None:
         """Send one packet with a segment's offsets, whatever state the down is in."""
-        if down.write is not None:
-            self._write(down, packet, segment)
-            return
         peer = down.peer
         pt = down.pts.get(packet.codec)
-        if peer is None or pt is None:
+        if pt is None:
+            return
+        if down.outlet is not None:
+            self._write(down, down.outlet, packet, segment, pt)
+            return
+        if peer is None:
             return
         mid = b""
         if down.mid_left:
@@ -264,7 +281,7 @@ class Forwarder:
     ) -> int:
         """Write the plain packet into the buffer; return its size, 0 when it would not fit."""
         source: Up = packet.source  # pyright: ignore[reportAssignmentType]
-        block = peer.extensions.block(packet, source.peer.recv_ids, self._now_us(), mid)
+        block = peer.extensions.block(packet, source.origin.recv_ids, self._now_us(), mid)
         return self._compose(packet, segment, block, packet.marker | pt, down.ssrc)
 
     def _compose(
@@ -332,19 +349,48 @@ class Forwarder:
             return False
         return True
 
-    def _write(self, down: Down, packet: Packet, segment: Segment) -> None:
-        """Hand plain RTP to a sink; one that raises loses the packet, nobody else does."""
-        size = self._compose(packet, segment, b"", packet.marker | packet.pt, down.ssrc)
-        if not size or down.write is None:
+    def _write(self, down: Down, outlet: Outlet, packet: Packet, segment: Segment, pt: int) -> None:
+        """Hand plain RTP to a sink; its time is taken from the turn's."""
+        block, kept = b"", outlet.extensions
+        if kept is not None and packet.elements:
+            source: Up = packet.source  # pyright: ignore[reportAssignmentType]
+            block = kept.block(packet, source.origin.recv_ids, 0)
+        size = self._compose(packet, segment, block, packet.marker | pt, down.ssrc)
+        if not size:
             return
-        view = self._buffer.view[:size]
+        began_us = self._now_us()
         try:
-            down.write(view, packet.arrival_us)
-        except Exception:  # noqa: BLE001 - a sink's failure is contained here
-            self._drops["sink_raised"] += 1
+            if outlet.missed:
+                outlet.tell_missed()
+                if not down.enabled:
+                    return  # it was closed meanwhile
+            outlet.sink.write(self._buffer.view[:size], packet.arrival_us * 1000)
+        except Exception as error:  # noqa: BLE001 - a sink's failure is contained here
+            self._end_sink(down, error)
             return
         down.packets += 1
         down.bytes += len(packet.payload)
+        now_us = self._now_us()
+        self.budget -= (now_us - began_us) // US_PER_PACKET
+        if outlet.is_too_slow(now_us - began_us, now_us):
+            self._end_sink(down, None)
+
+    def give_up(self, down: Down, count: int, reason: int) -> None:
+        """Tell a sink that follows its up of packets that will not come."""
+        outlet = down.outlet
+        if outlet is None or not down.enabled or down.waiting:
+            return
+        try:
+            outlet.sink.gap(count, reason)
+        except Exception as error:  # noqa: BLE001 - a sink's failure is contained here
+            self._end_sink(down, error)
+
+    def _end_sink(self, down: Down, error: Exception | None) -> None:
+        """Call a sink no more; its row stays until it is removed."""
+        self._drops["sink_too_slow" if error is None else "sink_raised"] += 1
+        down.enabled, down.outlet = False, None
+        down.settle()
+        self._outbox.event(SinkFailed(down.handle, error))
 
 
 def attach(down: Down, up: Up | None) -> None:
@@ -358,10 +404,16 @@ def attach(down: Down, up: Up | None) -> None:
 
 
 def _can_send(down: Down, packet: Packet) -> bool:
-    """Say whether the down has keys and a payload type for this packet, or is a sink."""
-    if down.write is not None:
-        return True
-    return down.peer is not None and down.peer.tx is not None and packet.codec in down.pts
+    """Say whether the down has a payload type for this packet, and keys unless it is a sink."""
+    if packet.codec not in down.pts:
+        return False
+    return down.outlet is not None or (down.peer is not None and down.peer.tx is not None)
+
+
+def _miss(down: Down, outlet: Outlet, up: Up) -> None:
+    """Count what a sink that has begun does not get."""
+    if down.packets and down.up is up:
+        outlet.missed += 1
 
 
 def _in_order(packet: Packet) -> Packet:

@@ -176,7 +176,7 @@ class Intake:
     ) -> None:
         view = self.buffer.view
         _, second, seq16, ts, _ = HEADER.unpack_from(view)
-        codec = up.peer.codecs.get(second & 0x7F)
+        codec = up.origin.codecs.get(second & 0x7F)
         up.pt = second & 0x7F
         up.packets += 1
         up.bytes += size
@@ -190,7 +190,7 @@ class Intake:
             change = (transit - up.transit + 0x80000000 & 0xFFFFFFFF) - 0x80000000
             up.jitter += (abs(change) - up.jitter) / 16
         up.transit = transit
-        level_id = up.peer.recv_ids.get(extensions.AUDIO_LEVEL, 0) if not up.video else 0
+        level_id = up.origin.recv_ids.get(extensions.AUDIO_LEVEL, 0) if not up.video else 0
         if level_id and level_id in elements:
             _hear(up, elements[level_id])
         self._number(up, seq16, ts, second, codec, payload, elements, arrival_us)
@@ -244,7 +244,7 @@ class Intake:
         """Look at the payload; for AV1 the dependency descriptor may know of a key frame too."""
         look = up.inspect(payload)
         if elements and up.codec == "av1" and not look.key:
-            number = up.peer.recv_ids.get(extensions.DEPENDENCY_DESCRIPTOR, 0)
+            number = up.origin.recv_ids.get(extensions.DEPENDENCY_DESCRIPTOR, 0)
             if starts_sequence(elements.get(number, b"")):
                 return ALWAYS_KEY
         return look
@@ -270,9 +270,9 @@ class Intake:
             self._drops["padding"] += 1
             return
         _, second, _, ts, _ = HEADER.unpack_from(view)
-        rtx = up.peer.codecs.get(second & 0x7F)
+        rtx = up.origin.codecs.get(second & 0x7F)
         pt = rtx.apt if rtx is not None and rtx.name == "rtx" else up.pt
-        codec = up.peer.codecs.get(pt)
+        codec = up.origin.codecs.get(pt)
         seq16 = int.from_bytes(view[place.payload_start : place.payload_start + 2], "big")
         if (seq16 - up.highest - 1) & 0xFFFF < 0x8000:
             self._drops["repair_ahead"] += 1
@@ -366,6 +366,26 @@ class Intake:
                 self._media(stream, size, place, self._elements(place), held.arrival_us)
             elif type(stream) is Repair:
                 self._repair(stream.up, place, self._elements(place), held.arrival_us)
+
+    def feed(self, up: Up, packet: bytes | memoryview, arrival_us: int, level: int | None) -> bool:
+        """Take a plain packet of a local source in; False when it is dropped."""
+        size, view = len(packet), self.buffer.view
+        if not HEADER_SIZE <= size <= self._limits.datagram:
+            self._drops["size"] += 1
+            return False
+        view[:size] = packet
+        try:
+            place = layout(view, size)
+        except ValueError:
+            self._drops["malformed"] += 1
+            return False
+        elements = self._elements(place)
+        if level is not None:
+            number = up.origin.recv_ids[extensions.AUDIO_LEVEL]
+            elements.setdefault(number, bytes((min(max(-level, 0), 127),)))
+        self.heard = True
+        self._media(up, size, place, elements, arrival_us)
+        return True
 
     def expire(self, peer: Peer, now_us: int) -> None:
         """Drop what was held too long."""

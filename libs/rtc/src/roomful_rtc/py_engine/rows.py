@@ -6,10 +6,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from roomful_rtc.engine import Address, Codec, PacketSink
+from roomful_rtc.engine import Address, Codec
 from roomful_rtc.munge import AUDIO_HISTORY, VIDEO_HISTORY, Packet, Translation
 from roomful_rtc.payload import Inspector
 from roomful_rtc.py_engine.extension_set import ExtensionSet
+from roomful_rtc.py_engine.outlet import Outlet
 from roomful_rtc.py_engine.srtp import Context
 
 AUDIO = frozenset({"opus", "red", "pcmu", "pcma", "g722"})
@@ -22,7 +23,18 @@ MID_PACKETS = 64
 Send = Callable[[memoryview | bytes, Any], object]
 
 
-class Peer:
+class Origin:
+    """Where ups come from, a peer or a local source: what the numbers in their packets mean."""
+
+    __slots__ = ("codecs", "recv_ids", "ups")
+
+    def __init__(self, recv_ids: Mapping[str, int] | None = None) -> None:
+        self.codecs: Mapping[int, Codec] = {}
+        self.recv_ids: Mapping[str, int] = recv_ids or {}
+        self.ups: dict[int, Up] = {}
+
+
+class Peer(Origin):
     """One transport. `streams` says what each of its SSRCs is."""
 
     __slots__ = (
@@ -30,7 +42,6 @@ class Peer:
         "addresses",
         "arrivals",
         "auth_failures",
-        "codecs",
         "downs",
         "extensions",
         "handle",
@@ -39,7 +50,6 @@ class Peer:
         "looks_from_us",
         "packets_gone",
         "packets_in",
-        "recv_ids",
         "rx",
         "send",
         "sockaddr",
@@ -48,12 +58,12 @@ class Peer:
         "twcc_newest",
         "tx",
         "tx_context",
-        "ups",
         "used_ssrcs",
         "write",
     )
 
     def __init__(self, handle: int, addr: Address, extensions: ExtensionSet) -> None:
+        super().__init__()
         self.handle = handle
         self.addr = addr
         self.addresses = {addr}
@@ -65,13 +75,10 @@ class Peer:
         """libsrtp handle, None without keys"""
         self.tx_context: Context | None = None
         self.streams: dict[int, Up | Repair | Unclaimed] = {}
-        self.codecs: Mapping[int, Codec] = {}
-        self.recv_ids: Mapping[str, int] = {}
         self.twcc_id = 0
         self.twcc_newest = -1
         self.extensions = extensions
         self.used_ssrcs: set[int] = set()
-        self.ups: dict[int, Up] = {}
         self.downs: dict[int, Down] = {}
         self.arrivals: list[tuple[int, int]] = []
         self.held: deque[Held] = deque()  # bounded by `intake.HELD_PACKETS`
@@ -141,8 +148,8 @@ class Up:
         "level_max",
         "level_packets",
         "missing",
+        "origin",
         "packets",
-        "peer",
         "pending",
         "pt",
         "rate",
@@ -160,7 +167,7 @@ class Up:
     def __init__(  # noqa: PLR0913 - refused: the columns of the row
         self,
         handle: int,
-        peer: Peer,
+        origin: Origin,
         ssrc: int,
         codec: str,
         clock_rate: int,
@@ -169,7 +176,7 @@ class Up:
         spatial: int,
     ) -> None:
         self.handle = handle
-        self.peer = peer
+        self.origin = origin
         self.ssrc = ssrc
         self.codec = codec
         self.clock_rate = clock_rate
@@ -208,7 +215,7 @@ class Up:
 
 
 class Down:
-    """One outgoing stream: a peer's, or a local sink's (`write`)."""
+    """One outgoing stream: a peer's, or a local sink's (`outlet`)."""
 
     __slots__ = (
         "bytes",
@@ -221,6 +228,7 @@ class Down:
         "mid_left",
         "next_up",
         "next_up_ts_offset",
+        "outlet",
         "packets",
         "peer",
         "pts",
@@ -237,7 +245,6 @@ class Down:
         "up",
         "waiting",
         "window",
-        "write",
     )
 
     def __init__(  # noqa: PLR0913 - refused: the columns of the row
@@ -248,7 +255,7 @@ class Down:
         ssrc: int,
         pts: Mapping[str, int],
         translation: Translation,
-        write: PacketSink | None = None,
+        outlet: Outlet | None = None,
     ) -> None:
         self.handle = handle
         self.peer = peer
@@ -256,7 +263,7 @@ class Down:
         self.ssrc = ssrc
         self.pts = pts
         self.translation = translation
-        self.write = write
+        self.outlet = outlet
         self.mid = b""
         self.mid_left = 0
         self.rtx_ssrc = 0
@@ -288,7 +295,7 @@ class Down:
         self.slow = (
             not self.enabled
             or self.waiting
-            or self.write is not None
+            or self.outlet is not None
             or self.mid_left > 0
             or self.temporal != ALL_LAYERS
             or self.max_temporal != ALL_LAYERS

@@ -55,7 +55,7 @@ class EngineState:
 
     def _work(self) -> None:
         """Run the jobs a call has made, within a budget; the rest in the next turn."""
-        if self._forwarder.jobs:
+        if self._forwarder.jobs and not self._forwarder.running:
             self._forwarder.budget = PACKETS_PER_TURN
             self._forwarder.run()
             if self._forwarder.jobs:

@@ -1,0 +1,1 @@
+"""Participants whose media is local, in a real server, beside unmodified clients."""
