@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+from roomful.model.media import RECORDING
 from roomful_media.link_socket import LinkSocket, link_pair
-from roomful_rtc.link.policy import RECORDING
 from roomful_rtc.link.record import MESSAGE_BYTES, RTP, RTP_HEADER, Frame
 
 BAR_US = 10.0

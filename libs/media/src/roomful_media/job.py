@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from roomful.errors import ConnectionLost, RemoteProtocolError
+from roomful.model.media import LIVE, QueuePolicy
 from roomful_media.link_socket import LinkSocket
 from roomful_media.worker_exit import EndReason, WorkerExit
 from roomful_rtc.link.control import Message
-from roomful_rtc.link.policy import LIVE, QueuePolicy
 
 MESSAGES, MESSAGE_BYTES = 1000, 1 << 20
 """that nobody has taken from `Job.messages` yet"""

@@ -16,8 +16,8 @@ from typing import Protocol
 
 from roomful.clock import Clock, SystemClock
 from roomful.errors import RemoteProtocolError
+from roomful.model.media import QueuePolicy
 from roomful_rtc.link.control import Message, control_record
-from roomful_rtc.link.policy import QueuePolicy
 from roomful_rtc.link.queue import LinkQueue
 from roomful_rtc.link.reader import LinkReader
 from roomful_rtc.link.record import MESSAGE_BYTES

@@ -46,7 +46,12 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
         "Metadata-Version: 2.1\nName: roomful-trial-jobs\nVersion: 0.1\n"
     )
     (info / "entry_points.txt").write_text(entry_points())
-    return {"PYTHONPATH": f"{site}{os.pathsep}{JOBS}", "PYTHONDONTWRITEBYTECODE": "1"}
+    temporary = tmp_path_factory.mktemp("temporary")
+    return {
+        "TMPDIR": str(temporary),
+        "PYTHONPATH": f"{site}{os.pathsep}{JOBS}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from roomful.errors import RemoteProtocolError
+from roomful.model.media import LIVE
 from roomful_media.link_socket import RECORDS_A_TURN, LinkSocket, link_pair
-from roomful_rtc.link.policy import LIVE, LIVE_FRAMES
+from roomful_rtc.link.policy import LIVE_FRAMES
 from roomful_rtc.link.record import Frame
 
 PACKET = b"\x80\x60" + bytes(10) + b"payload"
@@ -118,7 +119,7 @@ async def test_peer_that_does_not_read_costs_the_bound(two, until):
     await asyncio.wait_for(two.here.sent_all(), 10)
     await until(lambda: two.there.stats.records_in == two.here.stats.records_out)
 
-    assert stuck.queued_bytes <= LIVE_FRAMES.bytes + 2000
+    assert stuck.queued_bytes <= LIVE_FRAMES.max_bytes + 2000
     assert stuck.dropped > 1000
     assert len(two.at_there.packets) == 20_000 - two.here.stats.dropped
 

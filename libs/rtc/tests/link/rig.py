@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from roomful.model.media import LIVE, Drop, QueuePolicy
 from roomful_rtc import rtp
-from roomful_rtc.link.policy import LIVE, QueuePolicy
 from roomful_rtc.link.queue import LinkQueue
 from roomful_rtc.link.reader import LinkReader
 from roomful_rtc.link.record import HEADER, Frame
@@ -16,8 +16,8 @@ from roomful_rtc.payload.inspectors import INSPECTORS
 from roomful_rtc.rtp import RtpPacket
 
 MS = 1_000_000
-SMALL = QueuePolicy("small", 500 * MS, 20_000, keeps_oldest=False)
-SMALL_RECORDING = QueuePolicy("small_recording", 4000 * MS, 20_000, keeps_oldest=True)
+SMALL = QueuePolicy(500, 20_000)
+SMALL_RECORDING = QueuePolicy(4000, 20_000, Drop.NEWEST)
 
 
 class Kept:

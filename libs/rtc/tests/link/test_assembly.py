@@ -7,8 +7,9 @@ import tracemalloc
 import pytest
 
 from roomful.errors import RemoteProtocolError
+from roomful.model.media import LIVE
 from roomful_rtc.link.assembly import FRAGMENTS, HELD_BYTES, FrameAssembly
-from roomful_rtc.link.policy import LIVE, LIVE_FRAMES
+from roomful_rtc.link.policy import LIVE_FRAMES
 from roomful_rtc.link.record import BODY_BYTES, FRAME_BODY, FRAME_BYTES, KEY, MORE
 
 from .rig import Pair, frame
@@ -35,7 +36,7 @@ def test_fragments_make_their_frame():
 def test_frame_of_any_size_passes_byte_equal(size: int):
     sent = frame(size, key=True)
     sizes: list[int] = []
-    pair = Pair(LIVE if size < LIVE.bytes else LIVE_FRAMES)
+    pair = Pair(LIVE if size < LIVE.max_bytes else LIVE_FRAMES)
 
     pair.sink(video=True).frame(sent)
     pair.carry(lambda message: sizes.append(len(message)))

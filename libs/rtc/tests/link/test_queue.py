@@ -8,9 +8,10 @@ import sys
 import pytest
 
 from roomful.errors import LocalProtocolError
+from roomful.model.media import LIVE, RECORDING
 from roomful_rtc.link.control import control_record
 from roomful_rtc.link.entries import OVERHEAD
-from roomful_rtc.link.policy import LIVE, LIVE_FRAMES, RECORDING
+from roomful_rtc.link.policy import LIVE_FRAMES
 from roomful_rtc.link.queue import CONTROL_BYTES, CONTROL_BYTES_HARD
 from roomful_rtc.link.record import (
     BATCH_BYTES,
@@ -238,7 +239,7 @@ def test_live_audio_is_current_after_a_stall():
     pair.carry()
 
     oldest = pair.kept[1].events[1]
-    assert oldest[2] >= (100 - 1) * 20 * MS - LIVE.age_ns
+    assert oldest[2] >= (100 - 1) * 20 * MS - LIVE.max_ms * MS
     assert pair.kept[1].numbers()[-1] == 99
 
 
@@ -322,8 +323,8 @@ def test_stuck_end_costs_no_more_than_the_bound():
         sys.getsizeof(entry) + (sys.getsizeof(entry[0]) if isinstance(entry[0], bytes) else 64)
         for entry in pair.queue._entries
     )
-    assert pair.queue.bytes <= LIVE.bytes + 2 * OVERHEAD
-    assert held <= LIVE.bytes + 2 * OVERHEAD
+    assert pair.queue.bytes <= LIVE.max_bytes + 2 * OVERHEAD
+    assert held <= LIVE.max_bytes + 2 * OVERHEAD
 
 
 # -- recordings ------------------------------------------------------------------------------------

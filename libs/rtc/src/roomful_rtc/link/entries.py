@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TypeAlias
 
-from roomful_rtc.link.policy import QueuePolicy, StreamState
+from roomful_rtc.link.policy import StreamState
 from roomful_rtc.link.record import (
     CLOCK,
     DISCONTINUITY,
@@ -143,20 +143,20 @@ def throw_out_video(
 
 
 def throw_out_oldest(
-    entries: deque[Entry], policy: QueuePolicy, now_ns: int, too_much: int
+    entries: deque[Entry], age_ns: int, now_ns: int, too_much: int
 ) -> tuple[int, int]:
     """Throw out audio from the front until an eighth of the bounds is free.
 
     Args:
         entries: changed in place; where records went a gap stands.
-        policy: its age says what is too old.
+        age_ns: what is older is too old.
         now_ns: the time.
         too_much: cost that has to go, at least.
 
     Returns:
         Cost of what went, number of packets and frames that did.
     """
-    youngest_ns = now_ns - policy.age_ns * 7 // 8
+    youngest_ns = now_ns - age_ns * 7 // 8
     freed, dropped = 0, 0
     kept, gaps = list[Entry](), dict[int, Gap]()
     while entries:

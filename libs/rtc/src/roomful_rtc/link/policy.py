@@ -1,39 +1,22 @@
-"""What a full queue of a link drops, and what it remembers of each stream."""
+"""What a queue of a link remembers of each stream, for when it is full.
+
+Its bounds are a `roomful.model.media.QueuePolicy`: video goes first, each stream up to its next key
+frame; then audio, the oldest for live jobs, the newest for recordings.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+
+from roomful.model.media import QueuePolicy
 
 KEY_FRAME_ASKED_NS = 2_000_000_000
 """While a stream waits for a key frame it asks for one so often."""
 NEVER = -(1 << 62)
 
 
-@dataclass(frozen=True, slots=True)
-class QueuePolicy:
-    """The bounds of a queue of media.
-
-    Video goes first, each stream up to its next key frame; then audio.
-    """
-
-    name: str
-    age_ns: int
-    """what is older has been overtaken by events"""
-    bytes: int
-    keeps_oldest: bool
-    """True: what is queued stays whole and the newest is dropped, as a recording wants. False: the
-    oldest is dropped, so that what is heard is current."""
-
-
-LIVE = QueuePolicy("live", 500_000_000, 2 << 20, keeps_oldest=False)
-LIVE_FRAMES = QueuePolicy("live_frames", 500_000_000, 8 << 20, keeps_oldest=False)
+LIVE_FRAMES = QueuePolicy(max_bytes=8 << 20)
 """for links that carry encoded video frames: the longest fits an empty queue"""
-RECORDING = QueuePolicy("recording", 4_000_000_000, 16 << 20, keeps_oldest=True)
-
-POLICIES: Mapping[str, QueuePolicy] = {
-    policy.name: policy for policy in (LIVE, LIVE_FRAMES, RECORDING)
-}
 
 
 class StreamState:

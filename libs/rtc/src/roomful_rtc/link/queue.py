@@ -4,7 +4,7 @@
               │ yes       │ control, media, gaps as they  │
               ▼           │ came; a long frame in pieces, │
        make room or drop  │ others' records between them  │
-       (`policy`)         └───────────────────────────────┘
+                          └───────────────────────────────┘
 
 Nothing here waits and nothing fails because the other end is slow: what finds no room is dropped
 and leaves a gap record, frames whole. Control is never dropped; it has bytes of its own, and an
@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 
 from roomful.errors import LocalProtocolError
+from roomful.model.media import Drop, QueuePolicy
 from roomful_rtc.link.batching import Batcher
 from roomful_rtc.link.entries import (
     OVERHEAD,
@@ -27,7 +28,7 @@ from roomful_rtc.link.entries import (
     throw_out_oldest,
     throw_out_video,
 )
-from roomful_rtc.link.policy import QueuePolicy, StreamState
+from roomful_rtc.link.policy import StreamState
 from roomful_rtc.link.record import FRAME_BYTES, KEY, LINK_FULL, Frame
 
 CONTROL_BYTES = 64 << 10
@@ -46,7 +47,7 @@ class LinkQueue:
     """
 
     def __init__(self, policy: QueuePolicy, wake: Callable[[], None]) -> None:
-        self.policy = policy
+        self._keeps_oldest = policy.drop is Drop.NEWEST
         self.video_queued = False
         """whether throwing out video could help"""
         self.dropped = 0
@@ -57,7 +58,7 @@ class LinkQueue:
         """bounded by the policy and by the bound of control"""
         self._wake = wake
         self._bytes = self._control_bytes = 0
-        self._limit, self._age_ns = policy.bytes, policy.age_ns
+        self._limit, self._age_ns = policy.max_bytes, policy.max_ms * 1_000_000
         self._oldest_ns = _NO_MEDIA
         self._batcher = Batcher()
         self._control_full_ns: int | None = None
@@ -202,7 +203,7 @@ class LinkQueue:
         """Throw out what goes first; False when what comes has to."""
         if self._closed:
             return False
-        if self.policy.keeps_oldest:
+        if self._keeps_oldest:
             made = self._cut_video(need, state, now_ns)
         else:
             made = self._drop_old(need, state, now_ns, key=key)
@@ -230,7 +231,7 @@ class LinkQueue:
             self._note_oldest()
         if self._full(need, now_ns):
             too_much = self._bytes + need - self._limit * 7 // 8
-            self._freed(throw_out_oldest(self._entries, self.policy, now_ns, too_much))
+            self._freed(throw_out_oldest(self._entries, self._age_ns, now_ns, too_much))
         return (key or not state.waiting) and self._bytes + need <= self._limit
 
     def _freed(self, thrown_out: tuple[int, int]) -> int:

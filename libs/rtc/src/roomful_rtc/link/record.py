@@ -22,6 +22,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import NamedTuple
 
+from roomful.model.media import GapReason
+
 HEADER = Struct("!HBBI")
 """length of the body, type, flags, stream"""
 RTP_HEADER = Struct("!HBBIQ")
@@ -43,8 +45,10 @@ STREAM_MAX = 0xFFFFFFFF
 
 CONTROL, RTP, CLOCK, GAP, FRAME = range(5)
 DISCONTINUITY, KEY, MORE = 1, 2, 4
-LINK_FULL, PAUSED, UPSTREAM_LOSS = 1, 2, 3
-"""Reasons of a gap."""
+LINK_FULL, PAUSED, UPSTREAM_LOSS = map(
+    int, (GapReason.QUEUE_FULL, GapReason.PAUSED, GapReason.LOST)
+)
+"""Reasons of a gap, as numbers."""
 
 _COUNT_MAX = 0xFFFFFFFF
 
