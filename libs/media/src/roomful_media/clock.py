@@ -102,7 +102,6 @@ class TrackClock:
         self._base_ts, self._base_us = 0, 0.0
         self._last_ts: int | None = None
         self._last_arrival_us = self._corrected_us = 0
-        self._error_us = 0.0
         self._held = False
         self._early: tuple[int, int, int] | None = None
         """a report that came before the first packet"""
@@ -179,7 +178,10 @@ class TrackClock:
     @property
     def locked(self) -> bool:
         """By sender reports, and nothing left to slew."""
-        return bool(self._reports) and abs(self._error_us) < LOCKED_US
+        if self._last_ts is None or not self._reports:
+            return False
+        target = self._target_us(self._last_ts)
+        return target is not None and abs(target - self.time_us(self._last_ts)) < LOCKED_US
 
     # --- inside ---
 
@@ -248,4 +250,3 @@ class TrackClock:
             most = SLEW * elapsed
             step = min(most, max(-most, error))
         self._base_us += step
-        self._error_us = error - step

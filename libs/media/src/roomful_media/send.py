@@ -67,7 +67,7 @@ class TrackSender:
         """
         try:
             payloads = self._packetiser.packetise(frame, key)
-        except (ValueError, IndexError) as error:
+        except ValueError as error:
             raise MediaError(f"an encoded frame cannot be packetised: {error}") from error
         first = self._begin_us is None
         if self._begin_us is None:

@@ -32,14 +32,6 @@ class WindowMinimum:
             self._current = value
             self._lowest = min(self._lowest, value)
 
-    def shift(self, by: float) -> None:
-        """Add a constant to all that was counted."""
-        self._current += by
-        self._lowest += by
-        moved = [(slot, value + by) for slot, value in self._slots]
-        self._slots.clear()
-        self._slots.extend(moved)
-
     def clear(self) -> None:
         """Forget everything."""
         self._slots.clear()

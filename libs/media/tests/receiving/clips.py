@@ -65,9 +65,7 @@ def clip(
     if codec != "av1":
         encoder.bit_rate = bitrate
     encoder.framerate, encoder.time_base = Fraction(PER_SECOND), Fraction(1, PER_SECOND)
-    encoder.options = _OPTIONS[codec] | (
-        {"keyint_min": str(key_every)} if codec == "h264" else {}
-    )
+    encoder.options = _OPTIONS[codec] | ({"keyint_min": str(key_every)} if codec == "h264" else {})
     made: list[Encoded] = []
     for number in range(pictures):
         frame = picture(number, *size)

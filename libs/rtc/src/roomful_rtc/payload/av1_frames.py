@@ -152,6 +152,8 @@ def obus_of(unit: bytes) -> list[bytes]:
     while at < len(unit):
         start = at
         at += 2 if unit[at] & _HAS_EXTENSION else 1
+        if at > len(unit):
+            raise ValueError("an OBU header is cut off")
         head = bytes((unit[start] & ~_HAS_SIZE,)) + unit[start + 1 : at]
         size = len(unit) - at
         if unit[start] & _HAS_SIZE:
