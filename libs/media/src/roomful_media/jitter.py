@@ -12,11 +12,13 @@ The buffer is bounded in packets and bytes: when it is full the oldest packet go
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
-from roomful_rtc.nack import NackTracker
+from roomful_rtc.nack import MOST_MISSING, NackTracker
 from roomful_rtc.rtp import SEQ_MASK, unwrap
 
 MOST_PACKETS, MOST_BYTES = 8192, 16 << 20
@@ -106,11 +108,11 @@ class JitterBuffer:
         self._next = self._highest = 0
         self._suspect: int | None = None
         self._late_run = 0
-        self._missing: dict[int, int] = {}
-        """number → since when, oldest first; bounded by `_MOST_SPAN`"""
+        self._missing: OrderedDict[int, int] = OrderedDict()
+        """number → since when, both ascending; of each hole the last `MOST_MISSING`"""
         self._gone: set[int] = set()
         """missing numbers of which it is known that they will not come; part of `_missing`"""
-        self._given_up: dict[int, None] = {}
+        self._given_up: OrderedDict[int, None] = OrderedDict()
         """the last `_MOST_KNOWN` of them"""
         self._nacks = NackTracker()
         self._break = False
@@ -210,11 +212,15 @@ class JitterBuffer:
 
     def _open(self, first: int, end: int, now_us: int) -> None:
         """A hole; what was paused before it does not come."""
-        self._missing.update(dict.fromkeys(range(first, end), now_us))
-        if self._break:
-            self._gone.update(range(first, end))
-        else:
+        self._miss(first, end, now_us, gone=self._break)
+        if not self._break:
             self._nacks.gap(first, end - first, now_us / 1e6)
+
+    def _miss(self, first: int, end: int, now_us: int, *, gone: bool) -> None:
+        numbers = range(max(first, end - MOST_MISSING), end)
+        self._missing.update(dict.fromkeys(numbers, now_us))
+        if gone:
+            self._gone.update(numbers)
 
     def _found(self, seq: int) -> None:
         if self._missing.pop(seq, None) is not None:
@@ -222,11 +228,25 @@ class JitterBuffer:
             self._nacks.recovered(seq)
 
     def _trim(self) -> None:
-        while len(self._held) > self._most_packets or self._bytes > self._most_bytes:
-            self._give_up(self._head() + 1)
-            self.counters.overflowed += 1
-        if self._highest - self._next > _MOST_SPAN:
+        while (
+            len(self._held) > self._most_packets
+            or self._bytes > self._most_bytes
+            or self._highest - self._next > _MOST_SPAN
+        ):
+            self._evict()
+
+    def _evict(self) -> None:
+        """Lose the oldest packet, or where there is none, what is missing longest."""
+        if not self._held:
             self._give_up(self._highest - _MOST_SPAN)
+            return
+        head = self._head()
+        self._give_up(head)
+        self._bytes -= len(self._held.pop(head).payload)
+        self._next = head + 1
+        self._lost += 1
+        self.counters.lost += 1
+        self.counters.overflowed += 1
 
     def gap(self, count: int, reason: int, now_us: int) -> None:
         """Take a gap record of the link: what it says will not come."""
@@ -236,14 +256,12 @@ class JitterBuffer:
             self._break = True
         elif reason == Gap.LINK_FULL:
             last = self._highest + min(count, LEAP - 1)
-            for number in range(self._highest + 1, last + 1):
-                self._missing[number] = now_us
-                self._gone.add(number)
+            self._miss(self._highest + 1, last + 1, now_us, gone=True)
             self._highest = last
             self._trim()
         else:
-            waiting = [number for number in sorted(self._missing) if number not in self._gone]
-            for number in waiting[:count]:
+            waiting = (number for number in self._missing if number not in self._gone)
+            for number in list(islice(waiting, count)):
                 self._gone.add(number)
                 self._nacks.recovered(number)
 
@@ -255,6 +273,10 @@ class JitterBuffer:
 
     def _head(self) -> int:
         seq = self._next
+        if seq in self._held:
+            return seq
+        if self._highest - seq > 4 * len(self._held):
+            return min(self._held)
         while seq not in self._held:
             seq += 1
         return seq
@@ -282,25 +304,23 @@ class JitterBuffer:
 
     def _hopeless(self, seq: int, now_us: int) -> bool:
         """Whether every number of the hole before `seq` has been waited for long enough."""
-        patient = now_us - self._patience_us
-        return all(
-            number in self._gone or self._missing.get(number, patient) <= patient
-            for number in range(self._next, seq)
-        )
+        for number, since in self._missing.items():
+            if number >= seq:
+                break
+            if number not in self._gone and now_us - since < self._patience_us:
+                return False
+        return True
 
     def _give_up(self, before: int) -> None:
-        """Go on at `before`; what is held or missing below it is lost."""
-        for number in range(self._next, before):
-            self._missing.pop(number, None)
+        """Go on at `before`; nothing is held below it, what is missing there is lost."""
+        while self._missing and next(iter(self._missing)) < before:
+            number, _ = self._missing.popitem(last=False)
             self._gone.discard(number)
-            packet = self._held.pop(number, None)
-            if packet is not None:
-                self._bytes -= len(packet.payload)
             self._given_up[number] = None
-            self._lost += 1
-            self.counters.lost += 1
         while len(self._given_up) > _MOST_KNOWN:
-            del self._given_up[next(iter(self._given_up))]
+            self._given_up.popitem(last=False)
+        self._lost += before - self._next
+        self.counters.lost += before - self._next
         self._next = before
         self._nacks.key_frame(before)
 
