@@ -69,7 +69,7 @@ def packed(frames: list[bytes]) -> list[Turn]:
     turns: list[Turn] = []
     for number, frame in enumerate(frames):
         at_ns = START_NS + number * PICTURE_NS
-        sender.send(frame, at_ns // 1000, not frame[0] & 1, at_ns)
+        sender.send(frame, at_ns // 1000, at_ns)
         turns.append(Turn(at_ns, [memoryview(packet) for packet in out.packets], out.reports))
         out.packets, out.reports = [], []
     return turns

@@ -30,7 +30,6 @@ _ONE_A_SECOND = 2
 """spatial layer whose key frame requests are a second apart"""
 _MOST_CONCEALED_S = 0.06
 _FIRST_FRAME_S = 0.02
-_BACKWARDS_S = 1.0
 
 
 @dataclass(slots=True)
@@ -181,11 +180,9 @@ class AudioReceiver(Intake):
         if not packet.payload:
             return None
         expected = self._expected_ts
-        if expected is not None and not packet.discontinuity:
-            behind = expected - packet.ts
-            if 0 < behind < self.time.rate * _BACKWARDS_S:
-                self.decoding.late += 1
-                return None
+        if expected is not None and packet.ts < expected and not packet.discontinuity:
+            self.decoding.late += 1
+            return None
         try:
             samples = self._decoder.decode(packet.payload)
         except MediaError:

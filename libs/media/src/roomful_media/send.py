@@ -15,7 +15,7 @@ from roomful_rtc.payload.depacketisers import packetiser
 from roomful_rtc.rtp import HEADER, SEQ_MASK, TS_MASK
 
 CLOCK_EVERY_US = 1_000_000
-_VERSION, _MARKER = 0x80, 0x80
+_VERSION, _MARKER, _PT = 0x80, 0x80, 96
 _PAUSE_US = 100_000
 """Audio that begins again after such a pause is marked (RFC 3551 section 4.1)."""
 
@@ -59,14 +59,14 @@ class TrackSender:
         self.packets = self.bytes = 0
         """sent, without headers"""
 
-    def send(self, frame: bytes, time_us: int, key: bool, now_ns: int, pt: int = 96) -> int:
+    def send(self, frame: bytes, time_us: int, now_ns: int) -> int:
         """Send one encoded frame of this common media time; returns its number of packets.
 
         A clock record goes before the first and then once a second. Raises `MediaError` when the
         frame is not of the codec: nothing is sent.
         """
         try:
-            payloads = self._packetiser.packetise(frame, key)
+            payloads = self._packetiser.packetise(frame)
         except ValueError as error:
             raise MediaError(f"an encoded frame cannot be packetised: {error}") from error
         first = self._begin_us is None
@@ -81,7 +81,9 @@ class TrackSender:
         last = len(payloads) - 1
         for place, payload in enumerate(payloads):
             marked = resumes if self._audio else place == last
-            head = HEADER.pack(_VERSION, (_MARKER if marked else 0) | pt, self._seq, ts, self._ssrc)
+            head = HEADER.pack(
+                _VERSION, (_MARKER if marked else 0) | _PT, self._seq, ts, self._ssrc
+            )
             self._seq = self._seq + 1 & SEQ_MASK
             self.packets += 1
             self.bytes += len(payload)

@@ -54,8 +54,8 @@ def packets(codec: str, frames: Iterable[tuple[bytes, bool]]) -> list[list[Packe
     """Packetise a clip; a list per frame."""
     made = packetiser(codec)
     clip: list[list[Packet]] = []
-    for number, (data, key) in enumerate(frames):
-        payloads = made.packetise(data, key)
+    for number, (data, _) in enumerate(frames):
+        payloads = made.packetise(data)
         last = len(payloads) - 1
         clip.append([Packet(p, 3000 * number, place == last) for place, p in enumerate(payloads)])
     return clip

@@ -92,7 +92,7 @@ def test_later_tiles_alone_begin_nothing() -> None:
 def test_packetiser_aggregates_and_marks_a_new_sequence() -> None:
     unit = b"\x12\x00" + obu(SEQUENCE_HEADER, noise(5)) + obu(FRAME, noise(30))
 
-    (payload,) = Av1Packetiser().packetise(unit, True)
+    (payload,) = Av1Packetiser().packetise(unit)
 
     assert payload[0] == 0x28
     assert av1.inspect(payload).key
@@ -102,7 +102,7 @@ def test_packetiser_aggregates_and_marks_a_new_sequence() -> None:
 def test_packetiser_fragments_what_is_large() -> None:
     unit = obu(SEQUENCE_HEADER, noise(5)) + obu(FRAME, noise(250))
 
-    payloads = Av1Packetiser(most=100).packetise(unit, True)
+    payloads = Av1Packetiser(most=100).packetise(unit)
 
     assert all(len(payload) <= 100 for payload in payloads)
     assert [payload[0] >> 6 for payload in payloads] == [0b01, 0b11, 0b10]
@@ -110,7 +110,7 @@ def test_packetiser_fragments_what_is_large() -> None:
 
 def test_many_small_obus_come_back() -> None:
     unit = b"\x12\x00" + b"".join(obu(FRAME, noise(size, size)) for size in range(1, 60))
-    payloads = Av1Packetiser(most=100).packetise(unit, False)
+    payloads = Av1Packetiser(most=100).packetise(unit)
     made = depacketiser("av1")
 
     found = []
@@ -124,4 +124,4 @@ def test_many_small_obus_come_back() -> None:
 @pytest.mark.parametrize("unit", [b"", b"\x12\x00", b"\x32\x05ab", b"\x32", b"\x36", b"\x32\x80"])
 def test_units_that_are_none_have_no_packets(unit: bytes) -> None:
     with pytest.raises(ValueError):
-        Av1Packetiser().packetise(unit, False)
+        Av1Packetiser().packetise(unit)

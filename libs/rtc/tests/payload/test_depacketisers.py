@@ -22,7 +22,7 @@ def test_unknown_codec_is_told_the_known_ones() -> None:
 @pytest.mark.parametrize("codec", ["opus", "pcmu", "pcma", "g722"])
 def test_audio_packet_is_a_frame(codec: str) -> None:
     made = depacketiser(codec)
-    (payload,) = packetiser(codec).packetise(b"sound", True)
+    (payload,) = packetiser(codec).packetise(b"sound")
 
     (found,) = made.push(payload, 7, False, 3)
 
@@ -34,4 +34,4 @@ def test_audio_packet_is_a_frame(codec: str) -> None:
 
 def test_empty_audio_has_no_packets() -> None:
     with pytest.raises(ValueError, match="empty"):
-        packetiser("opus").packetise(b"", True)
+        packetiser("opus").packetise(b"")

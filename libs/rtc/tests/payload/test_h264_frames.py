@@ -93,7 +93,7 @@ def test_both_start_codes_and_trailing_zeros_are_taken() -> None:
 def test_packetiser_aggregates_small_units_and_fragments_large_ones() -> None:
     large = b"\x65\x88" + noise(250)
 
-    payloads = H264Packetiser(most=100).packetise(START.join((b"", SPS, PPS, large)), True)
+    payloads = H264Packetiser(most=100).packetise(START.join((b"", SPS, PPS, large)))
 
     assert payloads[0] == b"\x78\0\3" + SPS + b"\0\2" + PPS
     assert [payload[0] & 0x1F for payload in payloads] == [24, 28, 28, 28]
@@ -103,13 +103,13 @@ def test_packetiser_aggregates_small_units_and_fragments_large_ones() -> None:
 
 
 def test_packetiser_keeps_a_lone_small_unit_as_it_is() -> None:
-    assert H264Packetiser().packetise(START + DELTA, False) == [DELTA]
+    assert H264Packetiser().packetise(START + DELTA) == [DELTA]
 
 
 def test_packetiser_keeps_the_order_of_units() -> None:
     units = [bytes((0x41, 0x80 | number)) + noise(40, number) for number in range(5)]
 
-    payloads = H264Packetiser(most=100).packetise(b"".join(START + unit for unit in units), False)
+    payloads = H264Packetiser(most=100).packetise(b"".join(START + unit for unit in units))
 
     made = depacketiser("h264")
     made.push(IDR, 1, True)
@@ -122,4 +122,4 @@ def test_packetiser_keeps_the_order_of_units() -> None:
 @pytest.mark.parametrize("stream", [b"", START, START + b"\x09\xf0"])
 def test_nothing_to_send_is_an_error(stream: bytes) -> None:
     with pytest.raises(ValueError, match="no packets"):
-        H264Packetiser().packetise(stream, False)
+        H264Packetiser().packetise(stream)

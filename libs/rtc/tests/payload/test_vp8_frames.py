@@ -39,7 +39,7 @@ def test_second_partition_begins_no_frame() -> None:
 def test_packetiser_counts_pictures_and_wraps() -> None:
     made = Vp8Packetiser(first_picture_id=0x7FFF, most=100)
 
-    first, second = made.packetise(b"\x10" + bytes(150), True), made.packetise(b"\x11", False)
+    first, second = made.packetise(b"\x10" + bytes(150)), made.packetise(b"\x11")
 
     assert [vp8.inspect(payload).pid for payload in (*first, *second)] == [0x7FFF, 0x7FFF, 0]
     assert [vp8.inspect(payload).begins for payload in first] == [True, False]
@@ -49,4 +49,4 @@ def test_packetiser_counts_pictures_and_wraps() -> None:
 
 def test_empty_frame_has_no_packets() -> None:
     with pytest.raises(ValueError, match="empty"):
-        Vp8Packetiser().packetise(b"", False)
+        Vp8Packetiser().packetise(b"")

@@ -87,7 +87,7 @@ def test_layer_that_begins_inside_another_is_malformed() -> None:
 def test_packetiser_marks_begin_end_and_prediction() -> None:
     made = Vp9Packetiser(first_picture_id=5, most=100)
 
-    key, delta = made.packetise(bytes(150), True), made.packetise(b"a", False)
+    key, delta = made.packetise(b"\x82" + bytes(149)), made.packetise(b"\x86")
 
     assert [payload[0] for payload in (*key, *delta)] == [0x88, 0x84, 0xCC]
     assert vp9.inspect(key[0]).key

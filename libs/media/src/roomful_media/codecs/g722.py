@@ -61,6 +61,7 @@ class G722Codec:
             raise ValueError(f"samples of shape {samples.shape!r}, not pairs of one channel")
         if self._encoder is None:
             self._encoder = context("g722", "w")
+            self._encoder.time_base = Fraction(1, RATE)
         linear = np.clip(np.rint(samples * _FULL), -32768, 32767).astype(np.int16)
         frame = av.AudioFrame.from_ndarray(linear.reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate, frame.pts = RATE, self._encoded
@@ -72,5 +73,4 @@ def context(name: str, mode: str) -> av.AudioCodecContext:
     """Return an unopened context for one channel at 16 kHz."""
     made = cast(av.AudioCodecContext, av.CodecContext.create(name, mode))  # pyright: ignore[reportArgumentType,reportCallIssue]
     made.sample_rate, made.layout, made.format = RATE, "mono", "s16"
-    made.time_base = Fraction(1, RATE)
     return made

@@ -36,7 +36,7 @@ class OpusSettings:
     fec: bool = False
     """spend bits on repairing the packet before"""
     dtx: bool = False
-    """hardly any packets in silence"""
+    """hardly any bytes in silence; FFmpeg's wrapper has no such option, so PyAV sends them all"""
 
     def __post_init__(self) -> None:
         if self.application not in APPLICATIONS or not 0 <= self.complexity <= 10:
@@ -186,7 +186,6 @@ class _AvEncoder:
             "frame_duration": f"{count * 1000 / rate:g}",
             "fec": str(int(settings.fec)),
             "packet_loss": "10" if settings.fec else "0",
-            "dtx": str(int(settings.dtx)),
         }
         self._context, self._rate, self._count, self._encoded = context, rate, count, 0
         self._layout = _layout(channels)

@@ -25,7 +25,7 @@ class PacketDepacketiser:
 class PacketPacketiser:
     """A `Packetiser` of frames that fit one packet."""
 
-    def packetise(self, frame: bytes, key: bool) -> list[bytes]:
+    def packetise(self, frame: bytes) -> list[bytes]:
         """Return the frame as it is; `ValueError` when it is empty."""
         if not frame:
             raise ValueError("an empty frame has no packets")

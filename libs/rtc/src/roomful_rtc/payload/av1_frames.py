@@ -194,9 +194,8 @@ class Av1Packetiser:
     def __init__(self, most: int = MOST_PAYLOAD) -> None:
         self._most = most
 
-    def packetise(self, frame: bytes, key: bool) -> list[bytes]:
+    def packetise(self, frame: bytes) -> list[bytes]:
         """Cut a temporal unit; the last payload takes the marker. `ValueError` when malformed."""
-        del key  # its sequence header tells it
         obus = obus_of(frame)
         if not obus:
             raise ValueError("a temporal unit without OBUs has no packets")

@@ -19,7 +19,7 @@ from roomful_rtc.payload.vp9_frames import Vp9Packetiser, Vp9Parts
 class Packetiser(Protocol):
     """Of one stream."""
 
-    def packetise(self, frame: bytes, key: bool) -> list[bytes]:
+    def packetise(self, frame: bytes) -> list[bytes]:
         """Return the payloads of a frame; the last one takes the marker where video has one.
 
         `ValueError` when the frame is empty or not of the codec: the encoder's fault.

@@ -115,9 +115,8 @@ class H264Packetiser:
     def __init__(self, most: int = MOST_PAYLOAD) -> None:
         self._most = most
 
-    def packetise(self, frame: bytes, key: bool) -> list[bytes]:
+    def packetise(self, frame: bytes) -> list[bytes]:
         """Cut an access unit; the last payload takes the marker. `ValueError` when it is empty."""
-        del key  # its slices tell it
         payloads: list[bytes] = []
         together: list[bytes] = []
         size = 1

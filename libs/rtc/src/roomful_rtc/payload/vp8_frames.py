@@ -59,9 +59,8 @@ class Vp8Packetiser:
         self._picture_id = first_picture_id
         self._most = most
 
-    def packetise(self, frame: bytes, key: bool) -> list[bytes]:
+    def packetise(self, frame: bytes) -> list[bytes]:
         """Cut a frame into payloads of nearly equal size; the last one takes the marker."""
-        del key  # the frame's own header tells it
         number = self._picture_id.to_bytes(2)
         ids = bytes((0x80, number[0] | _PICTURE_ID, number[1]))
         self._picture_id = (self._picture_id + 1) % _PICTURE_IDS

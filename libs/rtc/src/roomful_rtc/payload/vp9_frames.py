@@ -12,6 +12,8 @@ _ID, _PREDICTED, _LAYERS, _FLEXIBLE, _BEGIN, _END, _STRUCTURE = 0x80, 64, 32, 16
 _MOST_LAYERS = 8
 _MOST_REFERENCES = 3
 _PICTURE_IDS = 1 << 15
+_NO_KEY = 0x0C
+"""show_existing_frame and frame_type (VP9 bitstream specification, section 6.2; profiles 0 to 2)"""
 
 
 class Vp9Parts:
@@ -125,13 +127,13 @@ class Vp9Packetiser:
         self._picture_id = first_picture_id
         self._most = most
 
-    def packetise(self, frame: bytes, key: bool) -> list[bytes]:
+    def packetise(self, frame: bytes) -> list[bytes]:
         """Cut a picture into payloads of nearly equal size; the last one takes the marker."""
         number = self._picture_id.to_bytes(2)
         ids = bytes((number[0] | 0x80, number[1]))
         self._picture_id = (self._picture_id + 1) % _PICTURE_IDS
-        flags = _ID | (0 if key else _PREDICTED)
         pieces = cut(frame, self._most - 3)
+        flags = _ID | (_PREDICTED if frame[0] & _NO_KEY else 0)
         last = len(pieces) - 1
         return [
             bytes((flags | (0 if place else _BEGIN) | (_END if place == last else 0),))
