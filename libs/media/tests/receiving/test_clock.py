@@ -8,6 +8,7 @@ from roomful_media.clock import SLEW, ParticipantClock, TrackClock
 
 from .network import START_US, Source
 from .offsets import SCENARIOS, Scenario, offsets, worst_once_locked
+from .recorded import TRACE, replayed
 
 VIDEO, AUDIO = 90_000, 48_000
 FRAME_US = 20_000
@@ -293,3 +294,12 @@ def test_picture_and_sound_stay_within_40_ms_once_locked(scenario: Scenario) -> 
     assert locked_s < scenario.first_report_s + 3
     assert worst_ms <= 40
     assert abs(found[-1].offset_ms) <= 20
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_recorded_client_stays_within_40_ms_once_locked(seed: int) -> None:
+    found = replayed(TRACE, seed)
+
+    locked_s, worst_ms = worst_once_locked(found)
+    assert locked_s < 6
+    assert worst_ms <= 40
