@@ -49,7 +49,7 @@ class Panel:
             x, y = self.at(0, ms)
             self._draw.text((x - 8, y), f"{ms} ms", INK, self._font, anchor="rm")
         step = 5 if self._seconds < 40 else 15
-        for second in range(0, int(self._seconds) + 1, step):
+        for second in range(step, int(self._seconds) + 1, step):
             x, y = self.at(second, -MOST_MS)
             self._draw.text((x, y + 6), f"{second} s", INK, self._font, anchor="mt")
         x, y = self.at(0, MOST_MS)
@@ -80,9 +80,8 @@ def main() -> None:
         panel.curve(found)
         panel.mark(locked_s)
         sys.stdout.write(f"{name}: {locked_s:.2f} s, {worst_ms:.1f} ms\n")
-    sheet.resize((sheet.width // SCALE, sheet.height // SCALE), Image.Resampling.LANCZOS).quantize(
-        64
-    ).save(TARGET, optimize=True)
+    small = sheet.resize((sheet.width // SCALE, sheet.height // SCALE), Image.Resampling.LANCZOS)
+    small.quantize(128, Image.Quantize.MAXCOVERAGE).save(TARGET, optimize=True)
 
 
 if __name__ == "__main__":
