@@ -101,6 +101,9 @@ class TrackClock:
         self._shift = 0
         self._base_ts, self._base_us = 0, 0.0
         self._last_ts: int | None = None
+        self._recent = -1, -1
+        """RTP time of the last packet, as it came and extended"""
+        self._counted_ts = -1
         self._last_arrival_us = self._corrected_us = 0
         self._held = False
         self._early: tuple[int, int, int] | None = None
@@ -114,6 +117,13 @@ class TrackClock:
         One that leads or lags by more than `most_lead_us` against its arrival begins a new epoch,
         whose RTP time has nothing to do with what came before. 0: it does in any case.
         """
+        if ts == self._recent[0] and most_lead_us:
+            return self._recent[1]
+        extended = self._extend(ts, arrival_us, most_lead_us)
+        self._recent = ts, extended
+        return extended
+
+    def _extend(self, ts: int, arrival_us: int, most_lead_us: float) -> int:
         last = self._last_ts
         if last is None:
             self._base_ts, self._base_us = ts, float(arrival_us)
@@ -129,9 +139,11 @@ class TrackClock:
         return self._restart(ts, arrival_us)
 
     def arrived(self, ts: int, arrival_us: int) -> None:
-        """A packet with an extended time came."""
-        if self._last_ts is None or ts > self._last_ts:
-            self._last_ts, self._last_arrival_us = ts, arrival_us
+        """A packet with an extended time came; only the first of each time tells anything."""
+        if ts <= self._counted_ts:
+            return
+        self._counted_ts = self._last_ts = ts
+        self._last_arrival_us = arrival_us
         if self._reports:
             self._participant.observe(self, arrival_us - self._ntp_us(ts), arrival_us)
         else:

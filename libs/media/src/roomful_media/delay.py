@@ -39,7 +39,8 @@ class DelayControl:
 
     def __init__(self, allowed: DelayRange) -> None:
         self._allowed = allowed
-        self._fixed = allowed.least_us == allowed.most_us
+        self.fixed = allowed.least_us == allowed.most_us
+        """nothing to observe"""
         self._counts = [0.0] * (allowed.most_us // _BUCKET_US + 1)
         self._total, self._weight, self._seen = 0.0, 1.0, 0
         self._wanted_us = self.delay_us = float(allowed.least_us)
@@ -47,7 +48,7 @@ class DelayControl:
 
     def observe(self, lateness_us: float, now_us: int) -> None:
         """A packet came this much later than its media time."""
-        if self._fixed:
+        if self.fixed:
             return
         bucket = min(len(self._counts) - 1, max(0, int(lateness_us // _BUCKET_US)))
         self._weight /= _FORGET

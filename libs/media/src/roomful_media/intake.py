@@ -15,12 +15,14 @@ from roomful.errors import MediaError
 from roomful_media.clock import JUMP_US, ParticipantClock, TrackClock
 from roomful_media.delay import DelayControl, DelayRange
 from roomful_media.jitter import Held, JitterBuffer, JitterCounters, Released
-from roomful_rtc.rtp import HEADER, layout
+from roomful_rtc.rtp import HEADER, HEADER_SIZE, layout
 
 RESUME_LEAD_US = 200_000.0
 """After a pause RTP time that is off by more than this has stood still meanwhile."""
 NOTHING_DECODES_US = 10_000_000
 _PAUSE_US = 2_000_000
+_PLAIN = 0x80
+"""first byte of a packet without padding, extension and CSRCs"""
 
 
 class TrackSink(Protocol):
@@ -95,11 +97,13 @@ class Intake:
     def write(self, packet: memoryview, arrival_ns: int) -> None:
         """Take one packet; what is no RTP is counted."""
         size = len(packet)
-        try:
-            place = layout(packet, size)
-        except ValueError:
-            self.malformed += 1
-            return
+        start, end = HEADER_SIZE, size
+        if size < HEADER_SIZE or packet[0] != _PLAIN:
+            try:
+                start, end = layout(packet, size)[:2]
+            except ValueError:
+                self.malformed += 1
+                return
         _, second, seq16, ts16, ssrc = HEADER.unpack_from(packet)
         placed = self.jitter.place(seq16, ssrc)
         if placed is None:
@@ -108,8 +112,9 @@ class Intake:
         lead = RESUME_LEAD_US if self.jitter.interrupted else JUMP_US
         ts = self.time.extend(ts16, arrival_us, 0.0 if placed.restarted else lead)
         self.time.arrived(ts, arrival_us)
-        self._delay.observe(arrival_us - self.time.time_us(ts), arrival_us)
-        payload = bytes(packet[place.payload_start : place.payload_end])
+        if not self._delay.fixed:
+            self._delay.observe(arrival_us - self.time.time_us(ts), arrival_us)
+        payload = bytes(packet[start:end])
         self.jitter.insert(placed.seq, Held(ts, second > 127, payload, arrival_us, False))
 
     def clock(self, rtp_ts: int, ntp: int, arrival_ns: int) -> None:

@@ -116,6 +116,8 @@ class JitterBuffer:
         """the last `_MOST_KNOWN` of them"""
         self._nacks = NackTracker()
         self._break = False
+        self._due_ts: int | None = None
+        """RTP time of the last packet released: what shares it is due too"""
         self._lost = 0
         """given up since the last packet that was released"""
 
@@ -293,8 +295,9 @@ class JitterBuffer:
             if due_us(packet.ts) > now_us or not self._hopeless(seq, now_us):
                 return None
             self._give_up(seq)
-        elif due_us(packet.ts) > now_us:
+        elif packet.ts != self._due_ts and due_us(packet.ts) > now_us:
             return None
+        self._due_ts = packet.ts
         del self._held[seq]
         self._bytes -= len(packet.payload)
         self._next = seq + 1

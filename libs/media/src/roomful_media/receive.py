@@ -26,10 +26,14 @@ from roomful_rtc.payload.frames import EncodedFrame
 
 PATIENCE_US = 200_000
 """Video waits for what is sent again so long; a hole makes all until the next key frame useless."""
+MOST_PICTURES = 30
+"""of one call: decoded pictures take a thousand times the memory of encoded ones"""
 _ONE_A_SECOND = 2
 """spatial layer whose key frame requests are a second apart"""
 _MOST_CONCEALED_S = 0.06
 _FIRST_FRAME_S = 0.02
+_LEAST_CONCEALED = 400
+"""a second by this: 2.5 ms, the shortest frame of Opus"""
 
 
 @dataclass(slots=True)
@@ -60,10 +64,13 @@ class VideoReceiver(Intake):
         self._watch = FailureWatch(track.codec)
 
     def take(self, now_ns: int) -> list[Picture]:
-        """Decode and return the pictures that are due, oldest first."""
+        """Decode and return the pictures that are due, oldest first.
+
+        At most `MOST_PICTURES` and a few: what is left of a backlog comes with the next calls.
+        """
         now_us = now_ns // 1000
         pictures: list[Picture] = []
-        while (packet := self.pop(now_us)) is not None:
+        while len(pictures) < MOST_PICTURES and (packet := self.pop(now_us)) is not None:
             for frame in self._assemble(packet, now_us):
                 pictures += self._decode(frame, now_us)
         return pictures
@@ -127,7 +134,7 @@ class AudioReceiver(Intake):
         self._samples = int(self._decoder.rate * _FIRST_FRAME_S)
         self._expected_ts: int | None = None
         self._concealed = 0
-        """samples since the last packet"""
+        """samples since the last packet that was decoded"""
         self._watch = FailureWatch(track.codec)
 
     @property
@@ -191,7 +198,8 @@ class AudioReceiver(Intake):
             return self._block(self._decoder.conceal(self._samples), packet.ts, concealed=True)
         self.decoding.decoded += 1
         self._watch.worked()
-        self._samples, self._concealed = len(samples), 0
+        self._samples = max(len(samples), self._decoder.rate // _LEAST_CONCEALED)
+        self._concealed = 0
         return self._block(samples, packet.ts, concealed=False)
 
     def _block(self, samples: Samples, ts: int, *, concealed: bool) -> AudioBlock:

@@ -303,3 +303,13 @@ def test_recorded_client_stays_within_40_ms_once_locked(seed: int) -> None:
     locked_s, worst_ms = worst_once_locked(found)
     assert locked_s < 6
     assert worst_ms <= 40
+
+
+def test_packets_sent_again_keep_their_own_time() -> None:
+    rig = Rig(Source(VIDEO))
+    rig.run(0.2)
+    old = rig.source.rtp_ts(rig.captured - 100_000)
+
+    found = [rig.clock.extend(old, rig.captured + 40_000) for _ in range(2)]
+
+    assert found == [rig.ts - 9_000] * 2

@@ -17,7 +17,13 @@ from roomful_media.delay import DelayRange
 from roomful_media.frames import AudioBlock, Picture
 from roomful_media.intake import TrackFormat
 from roomful_media.jitter import Gap
-from roomful_media.receive import AudioReceiver, TrackReceiver, VideoReceiver, track_receiver
+from roomful_media.receive import (
+    MOST_PICTURES,
+    AudioReceiver,
+    TrackReceiver,
+    VideoReceiver,
+    track_receiver,
+)
 from roomful_rtc.payload.depacketisers import packetiser
 
 from . import clips
@@ -383,6 +389,24 @@ def test_time_that_goes_back_is_another_beginning() -> None:
         out += to.take(at * 1000)
 
     assert to.decoding.decoded == 90
+
+
+def test_backlog_comes_in_parts() -> None:
+    to = video()
+    for at_us, packet in film("vp8", clip("vp8")):
+        to.write(memoryview(packet), at_us * 1000)
+
+    parts = [len(to.take((START_US + 10**7) * 1000)) for _ in range(3)]
+
+    assert parts == [MOST_PICTURES, clips.PICTURES - MOST_PICTURES, 0]
+
+
+def test_packets_of_one_sample_do_not_make_blocks_of_one_sample() -> None:
+    to = audio("pcmu", 8_000, 8_000)
+
+    blocks, _, _ = play(to, through(Network(), speech([b"\xff"] * 3, 8_000)))
+
+    assert len(blocks) <= 3 + 3 * 24
 
 
 def test_unknown_codec_is_told_the_known_ones() -> None:

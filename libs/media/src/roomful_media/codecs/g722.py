@@ -43,6 +43,8 @@ class G722Codec:
         except av.FFmpegError as error:
             raise MediaError(f"not G.722: {error}") from error
         parts = [frame.to_ndarray().reshape(-1, 1) for frame in frames]
+        if not parts:
+            raise MediaError("a G.722 packet without sound")
         block = (np.concatenate(parts) / np.float32(_FULL)).astype(np.float32)
         self._echo.heard(block)
         return block

@@ -14,7 +14,6 @@ DECODERS = {"vp8": "vp8", "vp9": "vp9", "av1": "libdav1d", "h264": "h264"}
 MOST_PIXELS = 4096 * 2304
 """of a picture: what peers send decides how much memory it takes"""
 FORMAT = "yuv420p"
-_FULL_RANGE = "yuvj420p"
 
 
 class VideoDecoder:
@@ -47,11 +46,11 @@ class VideoDecoder:
         packet.time_base = self._time_base
         try:
             frames = self._context.decode(packet)
-        except av.FFmpegError as error:
+            if len(frames) > 1:
+                frames = list({frame.pts: frame for frame in frames}.values())
+            return [_planar(frame) for frame in frames]
+        except (av.FFmpegError, ValueError) as error:  # ValueError: a format that none converts
             raise MediaError(f"not decodable by {self._name}: {error}") from error
-        if len(frames) > 1:
-            frames = list({frame.pts: frame for frame in frames}.values())
-        return [_planar(frame) for frame in frames]
 
     def reset(self) -> None:
         """Begin anew: with the next key frame."""
