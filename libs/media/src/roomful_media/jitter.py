@@ -134,6 +134,10 @@ class JitterBuffer:
     def place(self, seq16: int, ssrc: int) -> Placed | None:
         """Say where a packet belongs; None: nowhere, and it is counted. Then call `insert`."""
         self.counters.received += 1
+        following = self._highest + 1
+        if ssrc == self._ssrc and (seq16 + self._shift - following) & SEQ_MASK == 0:
+            self._late_run = 0
+            return Placed(following, False)
         if self._ssrc is None:
             self._ssrc = ssrc
             self._next = seq16 + SEQ_MASK + 1
