@@ -40,9 +40,7 @@ class Bench:
         """Processes with participants for this server."""
         return Pool(target.server.url, workers, favoured=self.options.favour)
 
-    def order(
-        self, target: Target, room: str, identity: str, *publish: str, **wish: object
-    ) -> Order:
+    def order(self, target: Target, room: str, identity: str, *publish: str, **wish: object) -> Order:
         """What a raw participant of this server shall do."""
         token = target.server.token(identity, room)
         return Order(identity, token, list(publish), **wish)  # pyright: ignore[reportArgumentType]

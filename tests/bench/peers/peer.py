@@ -147,7 +147,9 @@ class RawPeer:
         self._publishers.append(
             publisher(
                 media,
-                lambda pt: OutStream(self.link, self._commons.buffer, self._numbers, ssrc, pt, mid),
+                lambda pt: OutStream(
+                    self.link, self._commons.buffer, self._numbers, ssrc, pt, mid
+                ),
                 asyncio.get_running_loop().time(),
                 hertz=self.order.hertz,
                 film=film,

@@ -128,7 +128,9 @@ async def main(url: str) -> None:
     certificate = Certificate.make()
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
-        commons = Commons(url, session, certificate, certificate.context(), Buffer(), Metronome())
+        commons = Commons(
+            url, session, certificate, certificate.context(), Buffer(), Metronome()
+        )
         worker = Worker(commons)
         await _lines(reader, worker)
         await worker.stop()

@@ -169,9 +169,12 @@ class TrackClock:
             return
         self._reports.append(found)
         self._per_tick = self._estimate()
-        self._participant.observe(
-            self, self._last_arrival_us - self._ntp_us(last), self._last_arrival_us
-        )
+        delay = self._last_arrival_us - self._ntp_us(last)
+        fastest = self._arrivals.lowest
+        if fastest is not None:  # what was seen before the first report counts
+            delay = min(delay, fastest + extended * self._nominal - found.ntp_us)
+            self._arrivals.clear()
+        self._participant.observe(self, delay, self._last_arrival_us)
 
     def hold(self) -> None:
         """Something of this track goes out: from now on its line is slewed."""

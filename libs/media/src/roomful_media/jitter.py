@@ -24,8 +24,9 @@ from roomful_rtc.rtp import SEQ_MASK, unwrap
 MOST_PACKETS, MOST_BYTES = 8192, 16 << 20
 LEAP = 3000
 """numbers: RFC 3550 appendix A.1 (MAX_DROPOUT)"""
-LATE_RUN = 32
-"""So many late packets one after the other are a source that began again a little lower."""
+LATE_RUN = 64
+"""So many old packets with nothing new between them are a source that began again a little lower.
+What comes late because it was sent again does not count."""
 _MOST_KNOWN = 4096
 _MOST_SPAN = 3 * MOST_PACKETS
 """numbers between the next packet and the newest, holes included"""
@@ -180,8 +181,8 @@ class JitterBuffer:
     def _too_late(self, seq: int, seq16: int) -> Placed | None:
         if self._given_up.pop(seq, 0) is None:
             self.counters.late += 1
-        else:
-            self.counters.duplicate += 1
+            return None
+        self.counters.duplicate += 1
         self._late_run += 1
         return self._restart(seq16) if self._late_run >= LATE_RUN else None
 

@@ -62,6 +62,8 @@ class VideoReceiver(Intake):
         self._decoder = VideoDecoder(track.codec, track.clock_rate)
         self._requests = KeyFrameRequests(_ONE_A_SECOND)
         self._watch = FailureWatch(track.codec)
+        self._dropped = 0
+        """frames one after the other that never got whole"""
 
     def take(self, now_ns: int) -> list[Picture]:
         """Decode and return the pictures that are due, oldest first.
@@ -87,9 +89,17 @@ class VideoReceiver(Intake):
             self._frames.reset()
         dropped = self._frames.counters.dropped
         frames = self._frames.push(packet.payload, packet.ts, packet.marker, packet.lost)
-        if self._frames.counters.dropped != dropped:
-            self._fail(now_us)
+        if frames:
+            self._dropped = 0
+        elif self._frames.counters.dropped != dropped:
+            self._drop(now_us)
         return frames
+
+    def _drop(self, now_us: int) -> None:
+        """One frame may be of a layer that nothing needs; the next one tells. Two are too many."""
+        self._dropped += 1
+        if self._dropped > 1:
+            self._fail(now_us)
 
     def _decode(self, frame: EncodedFrame, now_us: int) -> list[Picture]:
         if frame.corrupted:

@@ -182,6 +182,23 @@ class TestChain:
         assert not chain.usable(Look(pid=5, tl0=7, tid=1), key=False)
 
 
+def test_broken_upper_layer_is_left_out_until_it_can_be_followed_again() -> None:
+    made = depacketiser("vp8")
+
+    def layered(number: int, tid: int, tl0: int, *, sync: bool = False, lost: int = 0) -> list[int]:
+        last = bytes((tid << 6 | sync << 5,))
+        head = b"\x90\xe0" + bytes((0x80, number)) + bytes((tl0,)) + last
+        frame = b"\x11" if number else b"\x10"
+        return [f.ts for f in made.push(head + frame, number, True, lost) if not f.corrupted]
+
+    assert layered(0, 0, 7) == [0]
+    assert layered(2, 0, 8, lost=1) == [2]
+    assert layered(3, 1, 8) == []
+    assert layered(4, 0, 9) == [4]
+    assert layered(5, 1, 9, sync=True) == [5]
+    assert (made.counters.frames, made.counters.corrupted) == (5, 1)
+
+
 def test_second_frame_with_the_same_timestamp_is_a_frame() -> None:
     made = depacketiser("vp8")
 

@@ -7,7 +7,8 @@
 
 What a payload holds is the business of a `Parts` per codec; this module knows holes. A frame with
 a hole is dropped and counted. Later frames that may refer to it come out as `corrupted`, until one
-does not (`Chain`). Nothing that peers send makes `push` raise.
+does not (`Chain`); of an upper temporal layer they are left out, since the layers below go on.
+Nothing that peers send makes `push` raise.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class FrameCounters:
     """Since the depacketiser was made."""
 
     frames: int = 0
-    """whole ones, corrupted ones included"""
+    """whole ones, corrupted ones and those that were left out included"""
     corrupted: int = 0
     dropped: int = 0
     """begun or seen in part, never whole"""
@@ -90,6 +91,11 @@ class Chain:
         """lowest temporal layer whose references are incomplete"""
         self._lost = False
         self._pid = self._tl0 = -1
+
+    @property
+    def base_is_whole(self) -> bool:
+        """At most upper temporal layers are broken."""
+        return self._broken is None or self._broken > 0
 
     def lose(self) -> None:
         """Something between the last frame and the next never came."""
@@ -212,6 +218,8 @@ class FrameDepacketiser:
         corrupted = not self._chain.usable(self._look, key)
         self.counters.frames += 1
         self.counters.corrupted += corrupted
+        if corrupted and self._chain.base_is_whole:
+            return []
         return [EncodedFrame(data, ts, key, corrupted)]
 
     def _drop(self) -> None:
