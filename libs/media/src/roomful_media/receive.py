@@ -213,7 +213,6 @@ class AudioReceiver(Intake):
         return self._block(samples, packet.ts, concealed=False)
 
     def _block(self, samples: Samples, ts: int, *, concealed: bool) -> AudioBlock:
-        self.time.hold()
         self.decoding.concealed += concealed
         self._expected_ts = ts + self._ticks(len(samples))
         return AudioBlock(samples, self._decoder.rate, round(self.time.time_us(ts)), concealed)
