@@ -86,8 +86,9 @@ JobEvent: TypeAlias = Message | WorkerReady | WorkerLost
 class Job:
     """One job, as whoever asked for it sees it. Made by the supervisor."""
 
-    def __init__(self, spec: JobSpec) -> None:
+    def __init__(self, spec: JobSpec, on_process: Callable[[int], None] | None = None) -> None:
         self.spec = spec
+        self.on_process = on_process
         self.link: LinkSocket | None = None
         """of the worker that listens, None while there is none"""
         self.exit: JobExit | None = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -64,12 +65,18 @@ class WorkerSupervisor:
         """Those that have not ended."""
         return tuple(self._jobs.values())
 
-    async def start(self, spec: JobSpec, user: LinkUser | None = None) -> Job:
+    async def start(
+        self,
+        spec: JobSpec,
+        user: LinkUser | None = None,
+        on_process: Callable[[int], None] | None = None,
+    ) -> Job:
         """Start a job; return when its worker listens.
 
         Args:
             spec: what to do.
             user: who gives its workers their streams.
+            on_process: called with the pid of each of its workers.
 
         Raises:
             LocalProtocolError: the id is taken, or the spec is no JSON or too long.
@@ -83,7 +90,7 @@ class WorkerSupervisor:
         if len(self._jobs) >= JOBS_MOST:
             raise ResourceExhausted(f"{JOBS_MOST} jobs run already")
         control_record({"t": "welcome", "spec": spec.spec})
-        job = self._jobs[spec.job_id] = Job(spec)
+        job = self._jobs[spec.job_id] = Job(spec, on_process)
         self._tasks.create_task(self._run(job, user))
         try:
             await job.begun()

@@ -124,6 +124,8 @@ class WorkerRun:
             python=setting.python,
         )
         log.info("media worker started", extra={**self._fields, "pid": process.pid})
+        if self._job.on_process is not None:
+            self._job.on_process(process.pid)
         return process
 
     async def _watch_over(self) -> None:

@@ -19,11 +19,13 @@ from roomful.model.participant import Participant
 from roomful.room.factories import JoinRequest
 from roomful.room.local_connection import LocalConnection
 from roomful.room.session import RoomSession
-from roomful_media.job import Job, JobSpec
+from roomful_media.job import Job, JobExit, JobSpec
+from roomful_media.worker_exit import EndReason
+from roomful_media_plane.media_plane import ServerMediaPlane
 from roomful_media_plane.worker_participant import WorkerParticipant
 
 if TYPE_CHECKING:
-    from roomful_media_plane.media_plane import ServerMediaPlane
+    from roomful.server import RoomServer
 
 
 @dataclass(slots=True)
@@ -49,8 +51,8 @@ class JobFactory:
     transport = "job"
     kinds = frozenset(ParticipantKind)
 
-    def __init__(self, plane: ServerMediaPlane, max_tracks: int) -> None:
-        self._plane, self._max_tracks = plane, max_tracks
+    def __init__(self, server: RoomServer) -> None:
+        self._server = server
 
     async def create(
         self, session: RoomSession, participant: Participant, request: JoinRequest
@@ -69,11 +71,24 @@ class JobFactory:
         self, session: RoomSession, participant: Participant, ticket: JobTicket
     ) -> LocalConnection:
         """Make a job the participant."""
+        plane = self._server.media
+        assert isinstance(plane, ServerMediaPlane), "the plugin that offers this offers the plane"
         guest = WorkerParticipant(ticket.spec.queue)
+        limit = self._server.settings.limits.tracks_per_participant
         connection = guest.connection = LocalConnection(
-            self._plane, session, participant, guest, max_tracks=self._max_tracks
+            plane, session, participant, guest, max_tracks=limit
         )
         spec = replace(ticket.spec, room=session.name, participant=participant.identity)
-        job = guest.job = ticket.taken = await self._plane.start_job(spec, guest, ticket.lease)
-        self._plane.when_ended(job, lambda: connection.leave(DisconnectReason.MEDIA_FAILURE))
+        guest.job = ticket.taken = await plane.start_job(
+            spec,
+            guest,
+            ticket.lease,
+            on_end=lambda exit_: connection.leave(_left(exit_)),
+        )
         return connection
+
+
+def _left(exit_: JobExit) -> DisconnectReason:
+    """Why the participant leaves whose job ended so."""
+    orderly = exit_.reason in (EndReason.DONE, EndReason.STOPPED)
+    return DisconnectReason.CLIENT_INITIATED if orderly else DisconnectReason.MEDIA_FAILURE

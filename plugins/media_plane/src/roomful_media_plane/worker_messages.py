@@ -102,9 +102,7 @@ def read_publish(message: Message) -> Publish:
         stereo=message.get("channels") == 2,
         layers=layers,
     )
-    return Publish(
-        text(message, "ref"), info, layers if len(layers) > 1 else (), _fmtp(message)
-    )
+    return Publish(text(message, "ref"), info, layers if len(layers) > 1 else (), _fmtp(message))
 
 
 def read_match(message: Message) -> Match:

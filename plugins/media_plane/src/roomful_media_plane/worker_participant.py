@@ -177,9 +177,7 @@ class WorkerParticipant:
             self._refuse(wish.ref, error)
             return
         known.attach(self._link, streams)
-        self._send(
-            {"t": "published", "ref": wish.ref, "track_sid": known.sid, "sources": streams}
-        )
+        self._send({"t": "published", "ref": wish.ref, "track_sid": known.sid, "sources": streams})
 
     def _add(self, wish: messages.Publish) -> PublishedTrack:
         sid, source = self._here.publish(wish.info, wish.layers, fmtp=wish.fmtp)
