@@ -73,14 +73,16 @@ async def page_address(
 
 
 @asynccontextmanager
-async def chromium(executable: str | None = None) -> AsyncIterator[Browser]:
-    """A headless browser with a camera and a microphone that are made up."""
+async def chromium(executable: str | None = None, *flags: str) -> AsyncIterator[Browser]:
+    """A headless browser with a camera and a microphone that are made up; `flags` beside ours."""
     path = executable or shutil.which("chromium") or shutil.which("google-chrome")
     assert path, "Chromium is missing: apt-get install chromium"
     async with async_playwright() as playwright:
         # a server named from outside may have a certificate that only this run knows
         trusting = ["--ignore-certificate-errors"] if os.environ.get("SSL_CERT_FILE") else []
-        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS + trusting)
+        browser = await playwright.chromium.launch(
+            executable_path=path, args=[*FLAGS, *trusting, *flags]
+        )
         try:
             yield browser
         finally:
