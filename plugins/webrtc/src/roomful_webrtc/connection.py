@@ -44,7 +44,7 @@ from roomful_webrtc.peer_events import PeerEvents
 from roomful_webrtc.publishing import Publisher
 from roomful_webrtc.refresh import TokenRefresh
 from roomful_webrtc.single_pc import SinglePc
-from roomful_webrtc.subscribing import Subscriber
+from roomful_webrtc.subscribing import Subscriber, named_anew
 
 if TYPE_CHECKING:
     from roomful_rtc.peer import WirePeer
@@ -60,6 +60,9 @@ MAX_LISTED = 4096
 """tracks or participants that one request may name"""
 GOODBYE_S = 1.0
 """how long after its transport a client's `leave` may come and still be the reason"""
+
+TELLS_ONCE = frozenset({"rust", "python", "node", "cpp", "unity"})
+"""SDKs on the Rust core, which with two peer connections tells of a stream id once per section"""
 
 _RECONNECT = frozenset(
     {
@@ -164,6 +167,7 @@ class WebRtcConnection:
         return DualPc(
             upstream, downstream, self.publisher, self.subscriber, self.send, session_id,
             lambda: self.leave(DisconnectReason.MEDIA_FAILURE),
+            named_anew if self.join.sdk in TELLS_ONCE else None,
         )
 
     # --- sending -----------------------------------------------------------------------------
