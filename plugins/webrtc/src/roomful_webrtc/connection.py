@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,8 @@ class WebRtcConnection:
         self.join, self.socket = join, socket
         self._broadcasts = broadcasts
         self._tokens = TokenRefresh(services.server.tokens, grants, participant, self._send_token)
+        self._exceptions: set[str] = set()
+        """tracks that the client itself asked to be otherwise than its auto-subscription says"""
         self._ever_connected = self._told_to_leave = False
         self._goodbye: asyncio.TimerHandle | None = None
         self._updates = TokenBucket(UPDATES_PER_S, 2 * UPDATES_PER_S)
@@ -241,6 +244,16 @@ class WebRtcConnection:
             )
         )
 
+    def subscribe(self, track_sids: Sequence[str], wanted: bool) -> None:
+        """The client wants tracks, or wants them no longer. Raises `ResourceExhausted`."""
+        participant = self.participant
+        self.session.subscribe(participant.identity, track_sids, wanted)
+        if wanted is participant.auto_subscribe:
+            self._exceptions.difference_update(track_sids)
+        else:
+            self._exceptions.update(track_sids)
+        self._exceptions &= participant.wanted.keys()  # those of tracks that ended are gone
+
     def sync(self, state: rtc.SyncState) -> None:
         """Apply what a resuming client says it has: subscriptions, disabled tracks, data seen."""
         identity = self.participant.identity
@@ -254,7 +267,11 @@ class WebRtcConnection:
         if max(len(sids), len(disabled), len(seen)) > MAX_LISTED:
             raise InvalidArgument(f"a state names more than {MAX_LISTED} tracks or participants")
         # the message lists the exceptions from auto-subscribe: `subscribe` says which way
-        self.session.subscribe(identity, sids, subscription.subscribe)
+        self.subscribe(sids, subscription.subscribe)
+        usual = self.participant.auto_subscribe
+        if state.HasField("subscription") and subscription.subscribe is not usual:
+            # one it no longer lists it took back, in words that the old socket lost
+            self.subscribe(list(self._exceptions.difference(sids)), usual)
         for sid in disabled:
             if there := self.participant.subscriptions.get(sid):
                 self.session.set_track_settings(
