@@ -123,6 +123,11 @@ class Visitor:
         """Counters of what comes in of somebody's track, None while nothing does."""
         return await self.ask("([who, source]) => incoming(who, source)", [identity, source])
 
+    async def toggle(self, identity: str, method: str, *, times: int, pause_ms: float) -> None:
+        """Call a method of both publications with false and true, pausing after each word."""
+        arguments = [identity, [CAMERA, MICROPHONE], method, times, pause_ms]
+        await self.ask("args => toggle(...args)", arguments)
+
     async def notices(self, name: str) -> list[list[Any]]:
         """What the notices of that name were about."""
         return await self.ask("name => notices.filter(n => n[0] === name).map(n => n[1])", name)
