@@ -35,7 +35,8 @@ class JobTicket:
     spec: JobSpec
     """`room` and `participant` are filled in"""
     lease: Lease | None = None
-    """what the job was admitted with; watched while it runs, released at its end"""
+    """what the job was admitted with; watched while it runs, released at its end and when it does
+    not begin; where the join itself is refused, whoever asked releases it (harmless in any case)"""
     taken: Job | None = None
 
     @property
@@ -79,12 +80,13 @@ class JobFactory:
             plane, session, participant, guest, max_tracks=limit
         )
         spec = replace(ticket.spec, room=session.name, participant=participant.identity)
-        guest.job = ticket.taken = await plane.start_job(
+        ticket.taken = await plane.start_job(
             spec,
             guest,
             ticket.lease,
             on_end=lambda exit_: connection.leave(_left(exit_)),
         )
+        guest.embody(ticket.taken)
         return connection
 
 

@@ -7,9 +7,10 @@
     want{sink, width, height | quality, fps, paused} · keyframe{sink} · watch{what}
 
     to the worker
-    published{ref, track_sid, sources} · refused{ref, code, message} · unpublished{track_sid}
+    published{ref, track_sid, sources, muted} · refused{ref, code, message}
+    unpublished{track_sid} of a track that the room took away
     keyframe{source} · demand{source, wanted} · mute_wanted{track_sid, muted}
-    track{sink, track_sid, identity, name, kind, source, mime, clock_rate, channels, fmtp, …}
+    track{sink, track_sid, identity, name, kind, source, mime, clock_rate, channels, muted, …}
     muted{sink, muted} · participants{participants[…]} · speakers{speakers[…]} · track_ended{sink}
 
 `ref` is the worker's own name for what it asks; a worker that takes the place of a lost one asks
@@ -18,10 +19,12 @@ with the same. `sources` and `sink` are streams of the link, given by the server
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+from roomful.bounds import NAME_BYTES
 from roomful.errors import RemoteProtocolError
 from roomful.model.enums import Encryption, TrackKind, TrackSource, VideoQuality
 from roomful.model.events import Speaker
@@ -31,10 +34,13 @@ from roomful.model.track import TrackInfo, VideoLayer
 from roomful_rtc.link.control import Message, field
 from roomful_rtc.local_codecs import codec_of
 
-MAX_TEXT, MAX_NAMES, MAX_LAYERS = 512, 1000, 3
-MAX_SIDE, MAX_FPS, MAX_BITRATE = 16_384, 1000, 1_000_000_000
-PARTICIPANTS_A_MESSAGE = 20
-"""a control record has 60 KiB"""
+TEXT_BYTES, MAX_NAMES, MAX_LAYERS = 512, 1000, 3
+MAX_SIDE, MAX_FPS, MAX_BITRATE, MAX_CHANNELS = 16_384, 1000, 1_000_000_000, 2
+LIST_BYTES = 50_000
+"""of what a message lists; a control record holds 60 KiB"""
+TRACKS_TOLD = 150
+"""of one participant"""
+WATCHES = frozenset({"participants", "speakers"})
 
 _Word = TypeVar("_Word", TrackKind, TrackSource, VideoQuality)
 
@@ -46,7 +52,7 @@ class Publish:
     ref: str
     info: TrackInfo
     layers: tuple[VideoLayer, ...]
-    """lowest first; empty for a single stream"""
+    """lowest first, one stream each; none: one stream of which nothing was announced"""
     fmtp: str
 
     @property
@@ -54,14 +60,14 @@ class Publish:
         """Streams of the link that the track needs."""
         return max(1, len(self.layers))
 
-    def may_continue(self, info: TrackInfo) -> bool:
-        """Whether a publication of a lost worker is this one."""
-        mine = self.info
-        return (mine.kind, mine.mime_type, len(mine.layers)) == (
-            info.kind,
-            info.mime_type,
-            len(info.layers),
-        )
+    def may_continue(self, former: Publish) -> bool:
+        """Whether what a lost worker published is this: subscribers need not notice a change."""
+        return self._nature == former._nature
+
+    @property
+    def _nature(self) -> tuple[object, ...]:
+        info = self.info
+        return info.kind, info.source, info.mime_type.lower(), self.streams, self.fmtp
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,6 @@ class Match:
     kinds: frozenset[TrackKind] = frozenset()
     sources: frozenset[TrackSource] = frozenset()
     identities: frozenset[str] = frozenset()
-    track_sids: frozenset[str] = frozenset()
 
     def wants(self, identity: str, info: TrackInfo) -> bool:
         """Whether this track of this participant is meant."""
@@ -79,7 +84,6 @@ class Match:
             (not self.kinds or info.kind in self.kinds)
             and (not self.sources or info.source in self.sources)
             and (not self.identities or identity in self.identities)
-            and (not self.track_sids or info.sid in self.track_sids)
         )
 
 
@@ -88,27 +92,27 @@ class Match:
 
 def read_publish(message: Message) -> Publish:
     """Read a wish to publish; `RemoteProtocolError` names the field that is wrong."""
-    kind = _word(TrackKind, message, "kind")
-    layers = tuple(_layer(place, each) for place, each in enumerate(_tables(message, "layers")))
+    kind, mime = _word(TrackKind, message, "kind"), text(message, "mime")
+    if not mime.lower().startswith(f"{kind.name.lower()}/"):
+        raise RemoteProtocolError(f"'publish': {mime[:40]!r} is no {kind.name.lower()}")
+    layers = _layers(_tables(message, "layers"))
     top = layers[-1] if layers else None
     info = TrackInfo(
         sid="",
         kind=kind,
         source=_word(TrackSource, message, "source"),
-        name=text(message, "name"),
-        mime_type=text(message, "mime"),
+        name=text(message, "name", NAME_BYTES),
+        mime_type=mime,
         width=top.width if top else 0,
         height=top.height if top else 0,
-        stereo=message.get("channels") == 2,
+        stereo=_number(message, "channels", MAX_CHANNELS) == MAX_CHANNELS,
         layers=layers,
     )
-    return Publish(text(message, "ref"), info, layers if len(layers) > 1 else (), _fmtp(message))
+    return Publish(text(message, "ref"), info, layers, _fmtp(message))
 
 
 def read_match(message: Message) -> Match:
-    """Read which tracks are wanted."""
-    if "track_sid" in message:
-        return Match(track_sids=frozenset({text(message, "track_sid")}))
+    """Read which tracks are wanted now and later."""
     match = cast("dict[str, Any]", field(message, "match", dict))
     inner: Message = {**match, "t": message["t"]}
     return Match(
@@ -122,7 +126,7 @@ def read_want(message: Message) -> Want:
     """Read what is wanted of a video track."""
     quality = _word(VideoQuality, message, "quality") if "quality" in message else VideoQuality.HIGH
     return Want(
-        enabled=not message.get("paused", False),
+        enabled=not ("paused" in message and field(message, "paused", bool)),
         quality=quality,
         width=_number(message, "width", MAX_SIDE),
         height=_number(message, "height", MAX_SIDE),
@@ -130,11 +134,20 @@ def read_want(message: Message) -> Want:
     )
 
 
-def text(message: Message, name: str) -> str:
+def read_watch(message: Message) -> frozenset[str]:
+    """Read what is to be told of the room."""
+    field(message, "what", list)
+    what = frozenset(_texts(message, "what"))
+    if not what <= WATCHES:
+        raise RemoteProtocolError(f"'watch': 'what' holds other words than {sorted(WATCHES)}")
+    return what
+
+
+def text(message: Message, name: str, most_bytes: int = TEXT_BYTES) -> str:
     """Return a short text of a message."""
     found = field(message, name, str)
-    if len(found) > MAX_TEXT:
-        raise RemoteProtocolError(f"{message['t']!r}: {name!r} is longer than {MAX_TEXT}")
+    if len(found.encode()) > most_bytes:
+        raise RemoteProtocolError(f"{message['t']!r}: {name!r} is longer than {most_bytes} bytes")
     return found
 
 
@@ -149,12 +162,18 @@ def _number(message: Message, name: str, most: int) -> int:
     return value
 
 
-def _layer(place: int, each: Mapping[str, Any]) -> VideoLayer:
-    if place >= MAX_LAYERS:
+def _layers(tables: Sequence[Mapping[str, Any]]) -> tuple[VideoLayer, ...]:
+    if len(tables) > MAX_LAYERS:
         raise RemoteProtocolError(f"'publish': more than {MAX_LAYERS} layers")
+    if len(tables) == 1:
+        return (_layer(0, VideoQuality.HIGH, tables[0]),)
+    return tuple(_layer(place, VideoQuality(place), each) for place, each in enumerate(tables))
+
+
+def _layer(place: int, quality: VideoQuality, each: Mapping[str, Any]) -> VideoLayer:
     message: Message = {**each, "t": "publish"}
     return VideoLayer(
-        VideoQuality(place),
+        quality,
         _number(message, "width", MAX_SIDE),
         _number(message, "height", MAX_SIDE),
         _number(message, "bitrate_bps", MAX_BITRATE),
@@ -226,33 +245,51 @@ def described(info: TrackInfo) -> dict[str, object]:
     }
 
 
-def participants(infos: Sequence[ParticipantInfo]) -> list[Message]:
+def participants(infos: Iterable[ParticipantInfo]) -> list[Message]:
     """Tell who is there, or what changed of them; a state `disconnected` says that they left."""
     return [
-        {
-            "t": "participants",
-            "participants": [
-                {
-                    "sid": info.sid,
-                    "identity": info.identity,
-                    "name": info.name,
-                    "kind": info.kind.name.lower(),
-                    "state": info.state.name.lower(),
-                    "tracks": [described(each) for each in info.tracks],
-                }
-                for info in infos[begin : begin + PARTICIPANTS_A_MESSAGE]
-            ],
-        }
-        for begin in range(0, len(infos), PARTICIPANTS_A_MESSAGE)
+        {"t": "participants", "participants": part} for part in _parts(map(_participant, infos))
     ]
 
 
-def speakers(changed: Sequence[Speaker]) -> Message:
+def speakers(changed: Iterable[Speaker]) -> list[Message]:
     """Tell whose speaking changed; levels from 0 to 1."""
-    return {
-        "t": "speakers",
-        "speakers": [
-            {"sid": each.participant_sid, "level": round(each.level, 3), "active": each.active}
-            for each in changed
-        ],
+    return [{"t": "speakers", "speakers": part} for part in _parts(map(_speaker, changed))]
+
+
+def _speaker(one: Speaker) -> dict[str, object]:
+    return {"sid": one.participant_sid, "level": round(one.level, 3), "active": one.active}
+
+
+def _participant(info: ParticipantInfo) -> dict[str, object]:
+    tracks = [described(each) for each in info.tracks[:TRACKS_TOLD]]
+    told: dict[str, object] = {
+        "sid": info.sid,
+        "identity": info.identity,
+        "name": info.name,
+        "kind": info.kind.name.lower(),
+        "state": info.state.name.lower(),
+        "tracks": tracks,
     }
+    if _size(told) > LIST_BYTES:  # texts are for people; without them it fits
+        told["name"] = ""
+        for track in tracks:
+            track["name"] = ""
+    return told
+
+
+def _parts(items: Iterable[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
+    """Split what is listed so that each part fits a message."""
+    part, size = list[dict[str, object]](), 0
+    for item in items:
+        size += _size(item)
+        if part and size > LIST_BYTES:
+            yield part
+            part, size = [], _size(item)
+        part.append(item)
+    if part:
+        yield part
+
+
+def _size(item: Mapping[str, object]) -> int:
+    return len(json.dumps(item, ensure_ascii=False).encode())
