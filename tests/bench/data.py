@@ -1,6 +1,6 @@
 """Data messages of 1 KiB from one real client to another: CPU of the server, and latency.
 
-    ./dev bench data [--rate 100] [--size 1024]
+./dev bench data [--rate 100] [--size 1024]
 """
 
 from __future__ import annotations

@@ -14,14 +14,14 @@ import time
 from contextlib import AsyncExitStack
 from typing import Any
 
+from roomful_testing.peer.description import OPUS
 from tests.interop.guest import guest
 
 from .figures import baseline
 from .figures.bench import Bench, leave, options, run
 from .figures.report import quantiles
 from .figures.servers import Target
-from .peers.description import OPUS
-from .peers.link import Reading
+from .peers.order import Reading
 
 PAUSE_S = 0.2
 SETTLE_S = 1.0
@@ -119,7 +119,9 @@ async def _crowd(bench: Bench, target: Target) -> None:
     name = f"crowd of {CROWD}"
     bench.report.add(target.name, f"{name}: until all hear all", "s", seconds)
     bench.report.add(target.name, f"{name}: CPU until then", "s", cpu_s)
-    bench.report.line(server=target.name, who=name, seconds=round(seconds, 2), cpu_s=round(cpu_s, 2))
+    bench.report.line(
+        server=target.name, who=name, seconds=round(seconds, 2), cpu_s=round(cpu_s, 2)
+    )
 
 
 def _tell(

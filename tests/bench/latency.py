@@ -13,11 +13,12 @@ import asyncio
 from collections import defaultdict
 from typing import Any
 
+from roomful_testing.peer.description import OPUS
+
 from .figures.bench import Bench, leave, options, run
 from .figures.report import quantiles
 from .figures.servers import Target
-from .peers.description import OPUS
-from .peers.link import Reading
+from .peers.order import Reading
 
 SETTLE_S = 2.0
 PAUSE_S = 0.5

@@ -39,9 +39,7 @@ async def _participants(bench: Bench, target: Target) -> None:
         for before, after in pairwise((0, *steps)):
             names = range(before, after)
             rooms = {number // PER_ROOM: bench.room() for number in names}
-            await pool.join(
-                [bench.order(target, rooms[n // PER_ROOM], f"idle-{n}") for n in names]
-            )
+            await pool.join([bench.order(target, rooms[n // PER_ROOM], f"idle-{n}") for n in names])
             await asyncio.sleep(SETTLE_S)
             memory.append((after, target.meter.rss_kib()))
             idle.append((after, 1e3 * await _cpu_per_s(target)))

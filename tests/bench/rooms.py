@@ -19,7 +19,7 @@ from tests.interop.guest import Guest
 from .figures import baseline
 from .figures.bench import Bench, leave, options, run, witness
 from .figures.servers import OURS, Target
-from .peers.peer import Order
+from .peers.order import Order
 from .peers.pool import Count, Pool, counts
 
 SETTLE_S = 3.0

@@ -67,9 +67,7 @@ def roomful(*arguments: str, **variables: str) -> Iterator[Program]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_server_prints_one_ready_line_and_ends_well(
-    tmp_path: Path, number: signal.Signals
-) -> None:
+def test_server_prints_one_ready_line_and_ends_well(tmp_path: Path, number: signal.Signals) -> None:
     with roomful("dev", "--port", "0", "--data-dir", str(tmp_path)) as server:
         ready = server.line()
         code, rest = server.end(number)

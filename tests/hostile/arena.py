@@ -149,7 +149,7 @@ class Arena:
         """End the clients that a failed attack left behind."""
         clients, self._clients = self._clients, []
         for client in clients:
-            await client.stop(politely=False)
+            await client.close(politely=False)
 
     # --- judging ---------------------------------------------------------------------------------
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from roomful_rtc import extensions
-
-from .descriptions import LEVEL_ID, MID_ID, OPUS, RID_ID, TWCC_ID, VP8
+from roomful_testing.peer.description import LEVEL_ID, MID_ID, OPUS, RID_ID, TWCC_ID, VP8
 
 ONE_BYTE, TWO_BYTE = 0xBEDE, 0x1000
 LIMIT = 1 << 16

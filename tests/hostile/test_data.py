@@ -11,11 +11,12 @@ from contextlib import asynccontextmanager
 import pytest
 from livekit.protocol import models
 
+from roomful_testing.peer.channels import silence
+
 from . import sctp_shapes
 from .arena import Arena
 from .floods import flood
 from .raw_client import RawClient
-from .raw_peer import silence
 
 _DATA_HEAD = struct.Struct("!LHHL")
 _rooms = itertools.count()
@@ -91,7 +92,7 @@ async def chat(arena: Arena, readers: int = 1, **grants: object) -> AsyncIterato
         yield Chat(clients[0], [Reader(client) for client in clients[1:]])
     finally:
         for client in clients:
-            await client.stop(politely=False)
+            await client.close(politely=False)
 
 
 def user(payload: bytes, **more: object) -> models.DataPacket:

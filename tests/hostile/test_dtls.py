@@ -32,7 +32,7 @@ async def wrong_fingerprint(arena: Arena) -> None:
     client.peer.hello()
     assert await client.end(5) is not None
     assert client.peer.association is None
-    await client.stop(politely=False)
+    await client.close(politely=False)
 
 
 async def hello_again(arena: Arena) -> None:
@@ -44,7 +44,7 @@ async def hello_again(arena: Arena) -> None:
     await asyncio.sleep(0.2)
     client.peer.handshake = live
     await client.peer.channel()
-    await client.stop()
+    await client.close()
 
 
 async def goodbye_of_dtls(arena: Arena) -> None:
@@ -55,7 +55,7 @@ async def goodbye_of_dtls(arena: Arena) -> None:
     client.peer.handshake.close()
     client.peer.flush()
     assert await client.end(5) is not None
-    await client.stop(politely=False)
+    await client.close(politely=False)
 
 
 GARBAGE = [
@@ -74,7 +74,7 @@ async def garbage_records(arena: Arena) -> None:
         if number % 50 == 49:
             await asyncio.sleep(0.01)
     await client.peer.channel()
-    await client.stop()
+    await client.close()
 
 
 async def garbage_before_keys(arena: Arena) -> None:
@@ -84,7 +84,7 @@ async def garbage_before_keys(arena: Arena) -> None:
         client.peer.send_raw(GARBAGE[number % len(GARBAGE)])
     client.peer.hello()
     await asyncio.sleep(0.5)
-    await client.stop(politely=False)
+    await client.close(politely=False)
 
 
 async def endless_handshake(arena: Arena) -> None:
@@ -97,7 +97,7 @@ async def endless_handshake(arena: Arena) -> None:
         if number % 8 == 7:
             await asyncio.sleep(0.02)
     assert await client.end(5) is not None
-    await client.stop(politely=False)
+    await client.close(politely=False)
 
 
 async def half_handshakes(arena: Arena) -> None:
@@ -111,7 +111,7 @@ async def half_handshakes(arena: Arena) -> None:
         await honest.peer.secure()
         await honest.peer.channel()
     for client in (*halves, honest):
-        await client.stop(politely=False)
+        await client.close(politely=False)
 
 
 async def a_crowd(arena: Arena) -> None:
@@ -119,7 +119,7 @@ async def a_crowd(arena: Arena) -> None:
     clients = [arena.client() for _ in range(30)]
     await asyncio.gather(*(client.join(ROOM, client.source) for client in clients))
     for client in clients:
-        await client.stop(politely=False)
+        await client.close(politely=False)
 
 
 ATTACKS: dict[str, Callable[[Arena], Awaitable[None]]] = {

@@ -13,10 +13,11 @@ from types import TracebackType
 import pytest
 
 from roomful_rtc import rtcp, rtp
+from roomful_testing.peer.description import OPUS, RIDS, VP8, Section
 
 from . import media_shapes as shapes
 from .arena import Arena
-from .descriptions import CAMERA, CHANNELS, EAR, EYE, LAYERS, MICROPHONE, OPUS, RIDS, VP8, Section
+from .descriptions import CAMERA, CHANNELS, EAR, EYE, LAYERS, MICROPHONE
 from .floods import flood
 from .media_shapes import Stream
 from .witness import SSRC as WITNESS_SSRC
@@ -32,7 +33,7 @@ class Studio:
         self.publisher, self.subscriber = arena.client(), arena.client()
         self.room = f"studio-{self.publisher.source}"
         self.stream = Stream(section.mid, SSRC, VP8 if section.kind == "video" else OPUS)
-        self.stream.rid = RIDS[0] if section.simulcast else ""
+        self.stream.rid = RIDS[0] if section.rids else ""
         self.heard: list[rtp.RtpPacket] = []
         self.asked: Counter[str] = Counter()
         """what the publisher's feedback was, by type"""
@@ -51,8 +52,8 @@ class Studio:
         self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
-        await self.publisher.stop()
-        await self.subscriber.stop()
+        await self.publisher.close()
+        await self.subscriber.close()
 
     def send(self) -> None:
         """The next packet of the publisher, as it should be."""
@@ -258,7 +259,7 @@ async def promised_and_not_sent(studio: Studio) -> None:
     """Tracks that are asked for and described, without a packet."""
     for number in range(15):
         await studio.publisher.send(add_track={"cid": f"never{number}", "type": 1})
-    sections = [Section(str(10 + n), "video", "sendonly", f"never{n}") for n in range(15)]
+    sections = [Section("video", "sendonly", f"never{n}", mid=str(10 + n)) for n in range(15)]
     await studio.publisher.negotiate(CHANNELS, studio.section, *sections)
     await studio.flowing()
 

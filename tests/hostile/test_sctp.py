@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 from aiortc import RTCSctpTransport
 
+from roomful_testing.peer.channels import silence
+
 from . import sctp_shapes
 from .arena import Arena
 from .raw_client import RawClient
-from .raw_peer import silence
 from .sctp_shapes import BEGIN, DCEP, END, UNORDERED
 
 REFUSALS = 16
@@ -56,7 +57,7 @@ async def attacker(arena: Arena) -> Attacker:
 
 async def closed(*attackers: Attacker) -> None:
     for one in attackers:
-        await one.client.stop(politely=False)
+        await one.client.close(politely=False)
 
 
 async def test_a_broken_rule_ends_the_peer_after_16_packets(arena: Arena) -> None:
@@ -97,7 +98,7 @@ async def test_the_room_hears_that_an_ended_peer_left(arena: Arena) -> None:
         sid = one.client.participant.sid
         await other.next("update", where=lambda m: m.update.participants[0].sid == sid)
         await closed(one)
-        await other.stop()
+        await other.close()
 
 
 async def misordered(one: Attacker) -> None:

@@ -12,9 +12,12 @@ from contextlib import asynccontextmanager
 import pytest
 from livekit.protocol import models, rtc
 
+from roomful_testing.peer.description import offer
+from roomful_testing.peer.signalling import Refused, packed
+
 from .arena import Arena
-from .descriptions import CHANNELS, MICROPHONE, offer
-from .raw_client import RawClient, Refused, packed
+from .descriptions import CHANNELS, MICROPHONE
+from .raw_client import RawClient
 from .raw_socket import BINARY, CONTINUATION, PING, TEXT, RawSocket, frame
 
 ROOM = "signals"
@@ -46,7 +49,7 @@ def offers(change: Callable[[str], str]) -> Offend:
     """A description that was changed."""
 
     async def offend(client: RawClient) -> None:
-        text = change(offer(client.peer, CHANNELS, MICROPHONE))
+        text = change(offer(client.peer.credentials, [CHANNELS, MICROPHONE]))
         await client.send(offer={"type": "offer", "sdp": text})
 
     return offend
@@ -58,7 +61,7 @@ async def text_frame(client: RawClient) -> None:
 
 async def other_fingerprint(client: RawClient) -> None:
     client.peer.fingerprint = "sha-256 " + ":".join(["AB"] * 32)
-    await client.send(offer={"type": "offer", "sdp": offer(client.peer, CHANNELS)})
+    await client.send(offer={"type": "offer", "sdp": offer(client.peer.credentials, [CHANNELS])})
 
 
 def many_sections(count: int) -> Callable[[str], str]:
@@ -117,7 +120,7 @@ async def test_what_breaks_the_protocol_ends_the_client(arena: Arena) -> None:
             *(told(client, "MiB" in name) for name, client in clients.items())
         )
         for client in clients.values():
-            await client.stop(politely=False)
+            await client.close(politely=False)
     assert [n for n, ok in zip(clients, outcomes, strict=True) if not ok] == []
 
 
@@ -212,7 +215,7 @@ async def meanwhile(sending: Coroutine[None, None, None]) -> AsyncIterator[None]
 async def offer_storm(arena: Arena) -> None:
     """200 offers at once: they are answered at the rate the rules allow."""
     client = await member(arena)
-    text = offer(client.peer, CHANNELS)
+    text = offer(client.peer.credentials, [CHANNELS])
 
     async def storm() -> None:
         for number in range(200):
@@ -221,17 +224,17 @@ async def offer_storm(arena: Arena) -> None:
     async with meanwhile(storm()):
         await asyncio.sleep(0.8)
         assert 10 <= len(client.of("answer")) <= 45
-    await client.stop(politely=False)
+    await client.close(politely=False)
 
 
 async def a_description_of_400_sections(arena: Arena) -> None:
     """Large and valid: it costs its share of time, no more."""
     client = await member(arena)
-    text = many_sections(400)(offer(client.peer, CHANNELS, MICROPHONE))
+    text = many_sections(400)(offer(client.peer.credentials, [CHANNELS, MICROPHONE]))
     mids = " ".join(["0", *[str(10 + n) for n in range(400)]])
     await client.send(offer={"type": "offer", "sdp": text.replace("BUNDLE 0 1", f"BUNDLE {mids}")})
     await client.next("answer", 2)
-    await client.stop()
+    await client.close()
 
 
 async def a_thousand_tracks(arena: Arena) -> None:
@@ -243,7 +246,7 @@ async def a_thousand_tracks(arena: Arena) -> None:
     assert len(client.of("track_published")) == 20
     refusals = {answer.reason for answer in client.of("request_response")}
     assert refusals == {rtc.RequestResponse.LIMIT_EXCEEDED}
-    await client.stop(politely=False)
+    await client.close(politely=False)
 
 
 async def tracks_that_are_too_much(arena: Arena) -> None:
@@ -260,7 +263,7 @@ async def tracks_that_are_too_much(arena: Arena) -> None:
     refusals = await client.next("request_response", 9)
     assert refusals.request_response.reason == rtc.RequestResponse.UNSUPPORTED_TYPE
     assert client.of("track_published") == []
-    await client.stop()
+    await client.close()
 
 
 async def metadata_storm(arena: Arena) -> None:
@@ -280,7 +283,7 @@ async def metadata_storm(arena: Arena) -> None:
         assert answers.count(rtc.RequestResponse.OK) <= 4
         assert [one for one in (*readers, client) if one.closed.is_set()] == []
     for one in (*readers, client):
-        await one.stop(politely=False)
+        await one.close(politely=False)
 
 
 async def attributes_storm(arena: Arena) -> None:
@@ -297,7 +300,7 @@ async def attributes_storm(arena: Arena) -> None:
         await asyncio.sleep(0.8)
         assert len(readers[0].of("update")) - before < 80
     for one in (*readers, client):
-        await one.stop(politely=False)
+        await one.close(politely=False)
 
 
 async def mute_storm(arena: Arena) -> None:
@@ -317,7 +320,7 @@ async def mute_storm(arena: Arena) -> None:
         await asyncio.sleep(0.8)
         assert 5 < len(readers[0].of("update")) - before < 80
     for one in (*readers, client):
-        await one.stop(politely=False)
+        await one.close(politely=False)
 
 
 async def foreign_resume(arena: Arena) -> None:
@@ -334,11 +337,11 @@ async def foreign_resume(arena: Arena) -> None:
         await attacker.open(arena.server.token(identity, room), request)
         leave = await attacker.end()
         assert leave is not None and leave.reason == models.STATE_MISMATCH
-        await attacker.stop()
+        await attacker.close()
     await other.send(ping=1)
     await other.next("pong")
-    await client.stop()
-    await other.stop()
+    await client.close()
+    await other.close()
 
 
 async def duplicate_loop(arena: Arena) -> None:
@@ -351,7 +354,7 @@ async def duplicate_loop(arena: Arena) -> None:
     assert {leave.reason for leave in leaves if leave} == {models.DUPLICATE_IDENTITY}
     assert not clients[-1].closed.is_set()
     for client in clients:
-        await client.stop(politely=False)
+        await client.close(politely=False)
 
 
 async def foreign_ids(arena: Arena) -> None:
@@ -377,8 +380,8 @@ async def foreign_ids(arena: Arena) -> None:
     await client.send(simulate={"node_failure": True})
     await client.send(ping=1)
     await client.next("pong")
-    await client.stop()
-    await other.stop()
+    await client.close()
+    await other.close()
 
 
 async def a_hundred_thousand_sids(arena: Arena) -> None:
@@ -396,7 +399,7 @@ async def a_hundred_thousand_sids(arena: Arena) -> None:
     )
     await client.send(ping=1)
     await client.next("pong")
-    await client.stop()
+    await client.close()
 
 
 async def message_storm(arena: Arena) -> None:
@@ -413,8 +416,8 @@ async def message_storm(arena: Arena) -> None:
         await other.next("pong")
         await asyncio.sleep(0.3)
         assert len(client.of("pong")) < 600
-    await client.stop(politely=False)
-    await other.stop()
+    await client.close(politely=False)
+    await other.close()
 
 
 async def random_messages(arena: Arena) -> None:
@@ -426,7 +429,7 @@ async def random_messages(arena: Arena) -> None:
             field = chance.choice((1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19))
             body = chance.randbytes(chance.randrange(30))
             await client.send_bytes(bytes(((field << 3 | 2) & 0x7F, len(body))) + body)
-        await client.stop(politely=False)
+        await client.close(politely=False)
 
 
 async def control_frames(arena: Arena) -> None:

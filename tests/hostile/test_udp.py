@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from roomful_testing.peer.description import Remote
+
 from . import stun_shapes
 from .arena import Arena
 from .descriptions import CHANNELS, remote_of
 from .floods import datagrams, flood, strangers
-from .raw_client import RawClient
-from .raw_peer import RawPeer, Remote
+from .raw_client import RawClient, RawPeer
 
 PER_S = 10_000
 """of one flood"""

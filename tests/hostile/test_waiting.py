@@ -44,7 +44,7 @@ async def ended(client: RawClient) -> float:
     """How long the server kept the client; it is told that it leaves."""
     took = await lapse(client.end(LATEST_S + 5))
     assert client.of("leave"), "it was not told"
-    await client.stop(politely=False)
+    await client.close(politely=False)
     return took
 
 
@@ -91,11 +91,7 @@ async def unfinished_message(arena: Arena) -> float:
 
 async def keep_alive(client: RawClient) -> None:
     """Checks go on, so that only what is tested ends the client."""
-    while True:
-        remote = client.peer.remote
-        assert remote is not None
-        client.peer.send_raw(client.peer.checks.request(remote.ufrag, remote.pwd))
-        await asyncio.sleep(1.0)
+    await client.peer.keep_alive(1.0)
 
 
 async def reader_that_stops(arena: Arena) -> float:
@@ -119,7 +115,7 @@ async def reader_that_stops(arena: Arena) -> float:
     assert not sender.closed.is_set()
     for task in tasks:
         task.cancel()
-    await sender.stop(politely=False)
+    await sender.close(politely=False)
     return took
 
 
@@ -146,7 +142,7 @@ async def silent_tcp(arena: Arena) -> float:
     raw = await RawSocket.open(url, arena.source())
     took = await lapse(raw.ended(LATEST_S))
     raw.close()
-    await client.stop()
+    await client.close()
     return took
 
 
@@ -203,7 +199,7 @@ async def nothing_is_read(arena: Arena) -> float:
     telling.cancel()
     raw.close()
     for client in noisy:
-        await client.stop(politely=False)
+        await client.close(politely=False)
     return took
 
 

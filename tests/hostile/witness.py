@@ -16,9 +16,10 @@ import time
 from dataclasses import replace
 
 from roomful_rtc import extensions, rtp
+from roomful_testing.peer.description import LEVEL_ID, MID_ID, OPUS
 
 from ..interop.server import RoomServer
-from .descriptions import CHANNELS, EAR, LEVEL_ID, MICROPHONE, MID_ID, OPUS
+from .descriptions import CHANNELS, EAR, MICROPHONE
 from .gaps import PACKET_MS, Hearing, hearing
 from .raw_client import RawClient
 
@@ -114,18 +115,13 @@ class Witness:
 
     async def _keep_alive(self) -> None:
         """Checks, as every client sends them."""
-        while True:
-            for client in (self.speaker, self.listener):
-                remote = client.peer.remote
-                assert remote is not None
-                client.peer.send_raw(client.peer.checks.request(remote.ufrag, remote.pwd))
-            await asyncio.sleep(2.0)
+        await asyncio.gather(*(c.peer.keep_alive() for c in (self.speaker, self.listener)))
 
     async def stop(self) -> None:
         for task in (self.microphone.task, self.checks):
             task.cancel()
-        await self.speaker.stop()
-        await self.listener.stop()
+        await self.speaker.close()
+        await self.listener.close()
 
 
 async def main(url: str, key: str, secret: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.bench.figures.process import ProcessMeter, favour
 from tests.bench.peers.clips import SMALL
-from tests.bench.peers.peer import Order
+from tests.bench.peers.order import Order
 from tests.bench.peers.pool import Count, Pool, counts
 from tests.interop.guest import Guest, guest
 from tests.interop.server import RoomServer, start_roomful

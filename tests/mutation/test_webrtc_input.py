@@ -22,6 +22,7 @@ from roomful.model.permission import Permission
 from roomful.model.room import Room
 from roomful.room.session import RoomSession
 from roomful_rtc.candidate import Candidate
+from roomful_testing.peer.description import Credentials, offer
 from roomful_webrtc import requests
 from roomful_webrtc.client_join import ClientJoin
 from roomful_webrtc.connection import WebRtcConnection
@@ -31,7 +32,7 @@ from roomful_webrtc.single_pc import SinglePc
 from roomful_webrtc.socket import decode
 from roomful_webrtc.subscribing import Subscriber
 
-from ..hostile.descriptions import CAMERA, CHANNELS, EAR, EYE, LAYERS, MICROPHONE, offer
+from ..hostile.descriptions import CAMERA, CHANNELS, EAR, EYE, LAYERS, MICROPHONE
 from .messages import message_mutants
 from .mutants import LONGEST_S, TRIES, mutants, run, survived
 
@@ -40,8 +41,7 @@ FINGERPRINT = "sha-256 " + ":".join(["AB"] * 32)
 
 def described(*sections: Any) -> str:
     """An offer of a client that is not there."""
-    checks = SimpleNamespace(ufrag="abcd", pwd="p" * 24)
-    return offer(cast(Any, SimpleNamespace(checks=checks, fingerprint=FINGERPRINT)), *sections)
+    return offer(Credentials("abcd", "p" * 24, FINGERPRINT), sections)
 
 
 # --- joining -------------------------------------------------------------------------------------

@@ -167,3 +167,23 @@ def test_spread_of_values():
 
     assert whole is not None
     assert (whole.median, whole.p99, whole.lowest, whole.highest) == (50.0, 99.0, 0.0, 100.0)
+
+
+def test_clip_that_begins_again_is_no_step_backward():
+    measure = Measure(loop_us=2_000_000)
+    play(measure, seconds=6)
+    for number in range(180):
+        if 70 <= number < 85:
+            continue  # half a second is missing
+        shown = BEGIN_US + number * STEP_US + 25_000
+        at = (BEGIN_US + number * STEP_US) % 2_000_000
+        measure.see(card.read(card.draw(at, 160, 90)), shown, shown)
+        if number == 100:
+            measure.see(card.read(card.draw(at, 160, 90)), shown + STEP_US)
+
+    report = measure.report()
+
+    assert (report.backward, report.repeated, report.freezes) == (0, 1, 1)
+    assert report.latency_ms is None
+    assert report.sync is not None
+    assert report.sync.offset_ms.median == pytest.approx(25, abs=0.6)

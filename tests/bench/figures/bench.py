@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from tests.bench.peers.peer import Order
+from tests.bench.peers.order import Order
 from tests.bench.peers.pool import Pool
 from tests.interop.guest import Guest, guest
 
@@ -40,7 +40,9 @@ class Bench:
         """Processes with participants for this server."""
         return Pool(target.server.url, workers, favoured=self.options.favour)
 
-    def order(self, target: Target, room: str, identity: str, *publish: str, **wish: object) -> Order:
+    def order(
+        self, target: Target, room: str, identity: str, *publish: str, **wish: object
+    ) -> Order:
         """What a raw participant of this server shall do."""
         token = target.server.token(identity, room)
         return Order(identity, token, list(publish), **wish)  # pyright: ignore[reportArgumentType]

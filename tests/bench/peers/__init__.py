@@ -1,5 +1,1 @@
-"""Raw participants: they join as clients do, send encoded media, and count what comes.
-
-Nothing is decoded and only one packet in a few is decrypted, so that hundreds of streams cost
-little beside the server that is measured.
-"""
+"""Processes full of raw participants, which join as clients do, send encoded media and count."""

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from tests.bench.figures.process import favour
 
-from .peer import Order
+from .order import Order
 
 ANSWER_WITHIN_S = 60.0
 LEAVE_WITHIN_S = 20.0

@@ -15,13 +15,11 @@ import time
 from contextlib import suppress
 from typing import Any
 
-import aiohttp
+from roomful_testing.peer.participant import Commons
 
 from .clips import FILMS, opus_tone, vp8_film
-from .dtls import Certificate
-from .metronome import Metronome
-from .peer import Commons, Order, RawPeer
-from .srtp import Buffer
+from .order import Order
+from .peer import OrderedPeer
 
 REPORT_S = 1.0
 LINE_BYTES = 64 << 20
@@ -31,9 +29,9 @@ LEAVE_WITHIN_S = 15.0
 class Worker:
     """Does what it is told, one command at a time."""
 
-    def __init__(self, commons: Commons) -> None:
-        self._commons = commons
-        self._peers: dict[str, RawPeer] = {}
+    def __init__(self, commons: Commons, url: str) -> None:
+        self._commons, self._url = commons, url
+        self._peers: dict[str, OrderedPeer] = {}
         self._reporter = asyncio.get_running_loop().create_task(self._report())
 
     async def obey(self, command: dict[str, Any]) -> dict[str, Any]:
@@ -50,7 +48,7 @@ class Worker:
             case "snapshot":
                 return self._snapshot()
             case "latencies":
-                return {"us": [us for p in self._peers.values() for us in p.link.latencies.take()]}
+                return {"us": [us for p in self._peers.values() for us in p.latencies.take()]}
             case "leave":
                 return await self._leave(command["identities"])
         raise ValueError(f"no such command: {command['op']}")
@@ -67,9 +65,10 @@ class Worker:
     async def _join(self, orders: list[Order], at_once: int) -> dict[str, Any]:
         places = asyncio.Semaphore(at_once)
 
-        async def join(order: Order) -> RawPeer:
+        async def join(order: Order) -> OrderedPeer:
             async with places:
-                peer = self._peers[order.identity] = RawPeer(self._commons, order)
+                peer = OrderedPeer(self._commons, self._url, order)
+                self._peers[order.identity] = peer
                 await peer.join()
                 return peer
 
@@ -125,16 +124,11 @@ async def main(url: str) -> None:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=LINE_BYTES)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    certificate = Certificate.make()
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector) as session:
-        commons = Commons(
-            url, session, certificate, certificate.context(), Buffer(), Metronome()
-        )
-        worker = Worker(commons)
-        await _lines(reader, worker)
-        await worker.stop()
-        commons.metronome.stop()
+    commons = Commons.make()
+    worker = Worker(commons, url)
+    await _lines(reader, worker)
+    await worker.stop()
+    await commons.close()
 
 
 if __name__ == "__main__":

@@ -33,12 +33,26 @@ class Measure:
     """Of one camera and one microphone, or either. Feed it, then ask for the `report`."""
 
     def __init__(
-        self, *, freeze_us: int = FREEZE_US, colour_tolerance: float = COLOUR_TOLERANCE
+        self,
+        *,
+        freeze_us: int = FREEZE_US,
+        colour_tolerance: float = COLOUR_TOLERANCE,
+        loop_us: int = 0,
     ) -> None:
+        """Measure nothing yet.
+
+        Args:
+            freeze_us: a new picture later than this after the one before is a freeze.
+            colour_tolerance: a bar further off than this, of 255, is wrong.
+            loop_us: after so much the burned clock begins again (a clip, see `replay`); whole seconds.
+                Where a picture belongs follows from its presentation then, and latency from nothing.
+        """
         self._freeze_us, self._colour_tolerance = freeze_us, colour_tolerance
+        self._loop_us = loop_us
         self.pictures = self.unreadable = self.repeated = self.backward = self.wrong_colours = 0
         self._worst_colour = 0.0
-        self._newest: Reading | None = None
+        self._newest_us: int | None = None
+        self._newest_shown_us = 0
         self._was_lit = True
         self._shown_us: deque[int] = deque(maxlen=KEPT_PICTURES)
         self._video_latency_us: deque[int] = deque(maxlen=KEPT_PICTURES)
@@ -56,18 +70,27 @@ class Measure:
             return
         self._worst_colour = max(self._worst_colour, reading.error)
         self.wrong_colours += reading.error > self._colour_tolerance
-        newest, self._newest = self._newest, reading
-        if newest is not None and reading.time_us <= newest.time_us:
-            self.repeated += reading.time_us == newest.time_us
-            self.backward += reading.time_us < newest.time_us
+        media_us, newest_us = self._media_us(reading, time_us), self._newest_us
+        self._newest_us, self._newest_shown_us = media_us, time_us
+        if newest_us is not None and media_us <= newest_us:
+            self.repeated += media_us == newest_us
+            self.backward += media_us < newest_us
             return
         self._shown_us.append(time_us)
-        if now_us is not None:
+        if now_us is not None and not self._loop_us:
             self._video_latency_us.append(now_us - reading.time_us)
         if reading.is_lit and not self._was_lit:
             # when the second itself began: the flash is seen with the first picture after that
             self._flashes.append(time_us - reading.time_us % SECOND_US)
         self._was_lit = reading.is_lit
+
+    def _media_us(self, reading: Reading, time_us: int) -> int:
+        """Media time; in a loop that which is nearest to what is to be expected by presentation."""
+        if not self._loop_us or self._newest_us is None:
+            return reading.time_us
+        expected_us = self._newest_us + time_us - self._newest_shown_us
+        rounds = round((expected_us - reading.time_us) / self._loop_us)
+        return reading.time_us + rounds * self._loop_us
 
     def hear(self, samples: NDArray[np.floating], rate: int, time_us: int) -> None:
         """Take a block of sound, shape (n,) or (n, channels), heard from `time_us` on."""

@@ -1,4 +1,4 @@
-"""Connectivity checks of one raw participant, which is always controlling (RFC 8445)."""
+"""Connectivity checks of a raw peer, which is always controlling (RFC 8445)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts of what one raw participant received, per SSRC."""
+"""Counts of what a raw peer received, per SSRC, without sockets or clocks."""
 
 from __future__ import annotations
 

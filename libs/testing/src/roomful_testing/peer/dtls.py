@@ -1,9 +1,8 @@
-"""DTLS of one raw participant, without sockets or clocks: records in, records out (RFC 5764)."""
+"""DTLS of a raw peer, without sockets or clocks: records in, records out (RFC 5764)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -12,54 +11,42 @@ from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
 from roomful_rtc.wire import DATAGRAM_BYTES, datagrams
-
-from .srtp import PROFILES, Keys
+from roomful_testing.peer.srtp import PROFILES, Keys
 
 _EXPORTER = b"EXTRACTOR-dtls_srtp"
 _RECORD = 1 << 14
 
 
-@dataclass(frozen=True, slots=True)
 class Certificate:
-    """Key and self-signed certificate; one for all raw participants of a process."""
+    """Key and self-signed certificate; one may do for all raw peers of a process."""
 
-    key: ec.EllipticCurvePrivateKey
-    certificate: x509.Certificate
+    _VALID = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+    """no matter: the fingerprint in the description vouches for a peer (RFC 8122 section 5)"""
 
-    @classmethod
-    def make(cls) -> Certificate:
-        """A new one, valid for a day."""
+    def __init__(self) -> None:
+        """Make a new one."""
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bench")])
-        now = datetime.now(UTC)
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "roomful-testing")])
         builder = x509.CertificateBuilder(
-            name, name, key.public_key(), x509.random_serial_number(),
-            now - timedelta(hours=1), now + timedelta(days=1),
-        )  # fmt: skip
-        return cls(key, builder.sign(key, hashes.SHA256()))
-
-    @property
-    def fingerprint(self) -> str:
+            name, name, key.public_key(), x509.random_serial_number(), *self._VALID
+        )
+        certificate = builder.sign(key, hashes.SHA256())
+        self.fingerprint = f"sha-256 {certificate.fingerprint(hashes.SHA256()).hex(':').upper()}"
         """`sha-256 AA:BB:…`"""
-        return f"sha-256 {self.certificate.fingerprint(hashes.SHA256()).hex(':').upper()}"
-
-    def context(self) -> SSL.Context:
-        """An OpenSSL context with this identity and every SRTP profile."""
-        context = SSL.Context(SSL.DTLS_METHOD)
-        context.use_certificate(self.certificate)
-        context.use_privatekey(self.key)
-        # the fingerprint in the description vouches for the peer, not a name
-        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
-        context.set_tlsext_use_srtp(b":".join(PROFILES))
-        return context
+        self.context = SSL.Context(SSL.DTLS_METHOD)
+        """with this identity and every SRTP profile"""
+        self.context.use_certificate(certificate)
+        self.context.use_privatekey(key)
+        self.context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
+        self.context.set_tlsext_use_srtp(b":".join(PROFILES))
 
 
 class Handshake:
     """One session. Feed it datagrams, send what `outgoing` returns after every call."""
 
-    def __init__(self, context: SSL.Context, *, client: bool, fingerprint: str) -> None:
-        """`fingerprint`: that the peer's certificate must have, as in its description."""
-        self._session = SSL.Connection(context, None)
+    def __init__(self, certificate: Certificate, *, client: bool, fingerprint: str) -> None:
+        """`fingerprint`: that the other side's certificate must have, as in its description."""
+        self._session = SSL.Connection(certificate.context, None)
         self._session.set_ciphertext_mtu(DATAGRAM_BYTES)
         self._client = client
         self._expected = fingerprint.partition(" ")[2].upper()

@@ -1,4 +1,4 @@
-"""SRTP of one raw participant on one reused buffer (RFC 3711, RFC 7714)."""
+"""SRTP of a raw peer on one reused buffer (RFC 3711, RFC 7714)."""
 
 from __future__ import annotations
 
