@@ -100,7 +100,7 @@ class Intake:
         start, end = HEADER_SIZE, size
         if size < HEADER_SIZE or packet[0] != _PLAIN:
             try:
-                start, end = layout(packet, size)[:2]
+                start, end = layout(packet)[:2]
             except ValueError:
                 self.malformed += 1
                 return

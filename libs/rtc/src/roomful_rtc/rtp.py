@@ -34,7 +34,7 @@ class RtpPacket(NamedTuple):
     extension: bytes = b""
 
 
-def layout(data: bytes) -> tuple[int, int, int, int, int]:
+def layout(data: bytes | memoryview) -> tuple[int, int, int, int, int]:
     """Check a plain packet and say where its parts are, as offsets into it.
 
     Returns where the payload begins and, without padding, ends; the profile of the extension

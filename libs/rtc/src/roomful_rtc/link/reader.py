@@ -138,6 +138,6 @@ class LinkReader:
 
 def _check_rtp(packet: memoryview) -> None:
     try:
-        rtp.layout(packet, len(packet))
+        rtp.layout(packet)
     except ValueError as error:
         raise RemoteProtocolError(f"an RTP record without a packet: {error}") from None

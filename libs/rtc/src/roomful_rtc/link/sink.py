@@ -122,10 +122,10 @@ class LinkSink:
             return 0  # one packet of a frame begins it; while none is waited for the first is looked at
         self._frame_ts = frame_ts
         try:
-            place = rtp.layout(packet, len(packet))
+            start, end, *_ = rtp.layout(packet)
         except ValueError as error:
             raise LocalProtocolError(f"no RTP packet: {error}") from None
-        if self._inspect(bytes(packet[place.payload_start : place.payload_end])).key:
+        if self._inspect(bytes(packet[start:end])).key:
             self._state.waiting = False
             return KEY
         return 0
