@@ -98,7 +98,7 @@ async def _comes_again(publication: rtc.RemoteTrackPublication, *, within: float
 
 
 @both_modes
-@pytest.mark.parametrize("pause_ms", [0, 5, 50, 200])
+@pytest.mark.parametrize("pause_ms", [0, 50])
 async def test_tracks_toggled_together_come_again(
     room_server: RoomServer, room_name: str, single: bool, pause_ms: int
 ) -> None:
@@ -171,7 +171,7 @@ async def test_track_published_anew_while_toggled_comes(
 
 
 @both_modes
-@pytest.mark.parametrize("pause_ms", [5, 50])
+@pytest.mark.parametrize("pause_ms", [5])
 async def test_track_toggled_across_a_resume_comes_again(
     room_server: RoomServer, room_name: str, single: bool, pause_ms: int
 ) -> None:
