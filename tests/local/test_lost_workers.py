@@ -38,7 +38,8 @@ async def assert_unharmed(others: Witness) -> None:
     hearing = await others.heard()
     assert hearing.sent >= 20
     assert hearing.lost == 0, hearing
-    assert hearing.gap_p99 <= GAP_MS, hearing
+    # how late the witness's own sender was says how much of a gap is the machine's doing
+    assert hearing.gap_p99 <= GAP_MS + 2 * hearing.sender_late_p99, hearing
     assert hearing.signal_open
 
 
