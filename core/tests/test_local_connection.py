@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -107,6 +108,15 @@ class KeptPlane:
         return handle
 
 
+class KeptSink(str):
+    """A sink by name that counts its ends."""
+
+    ends = 0
+
+    def end(self) -> None:
+        self.ends += 1
+
+
 class Guest:
     """Wants every track, keeps what it is told."""
 
@@ -116,9 +126,13 @@ class Guest:
         self.refuses = False
         self.notices: list[Notice] = []
         self.closed: list[DisconnectReason] = []
+        self.sinks: list[KeptSink] = []
 
-    def sink_for(self, subscription: Subscription) -> object | None:
-        return None if self.refuses else f"sink of {subscription.track_sid}"
+    def sink_for(self, subscription: Subscription) -> KeptSink | None:
+        if self.refuses:
+            return None
+        self.sinks.append(KeptSink(f"sink of {subscription.track_sid}"))
+        return self.sinks[-1]
 
     def on_notice(self, notice: Notice) -> None:
         self.notices.append(notice)
@@ -238,13 +252,15 @@ async def test_a_guest_may_do_without_a_track(house: House):
         bea.want(sid, Want())
 
 
-async def test_a_track_that_cannot_be_received_is_no_end(house: House):
+async def test_a_track_that_cannot_be_received_ends_its_sink_only(house: House):
     ada, _ = await house.join("ada")
-    await house.join("bea")
+    _, guest = await house.join("bea")
     made = house.plane.source(Publication("ada", "PA_x", CAMERA))
     house.plane.source = lambda *_, **__: made
     house.plane.refuse = MediaError("no source")
     ada.publish(CAMERA)
+    assert [sink.ends for sink in guest.sinks] == [1]
+    await asyncio.sleep(0)
     assert set(house.session.room.participants) == {"ada", "bea"}
 
 

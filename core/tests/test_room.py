@@ -171,6 +171,17 @@ def test_a_wish_for_a_track_not_yet_there_counts_when_it_comes():
     assert starts(events) == [("ben", "TR_1")]
 
 
+def test_a_wish_ends_with_its_track():
+    room = make_room()
+    ada, ben = enter(room, "ada"), enter(room, "ben")
+    room.publish("ada", publication(ada))
+    room.subscribe("ben", ["TR_1"], False)
+
+    room.unpublish("ada", "TR_1")
+
+    assert ben.wanted == {}
+
+
 def test_unsubscribing_ends_only_that_subscription():
     room = make_room()
     ada = enter(room, "ada")

@@ -73,14 +73,16 @@ async def page_address(
 
 
 @asynccontextmanager
-async def chromium(executable: str | None = None) -> AsyncIterator[Browser]:
-    """A headless browser with a camera and a microphone that are made up."""
+async def chromium(executable: str | None = None, *flags: str) -> AsyncIterator[Browser]:
+    """A headless browser with a camera and a microphone that are made up; `flags` beside ours."""
     path = executable or shutil.which("chromium") or shutil.which("google-chrome")
     assert path, "Chromium is missing: apt-get install chromium"
     async with async_playwright() as playwright:
         # a server named from outside may have a certificate that only this run knows
         trusting = ["--ignore-certificate-errors"] if os.environ.get("SSL_CERT_FILE") else []
-        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS + trusting)
+        browser = await playwright.chromium.launch(
+            executable_path=path, args=[*FLAGS, *trusting, *flags]
+        )
         try:
             yield browser
         finally:
@@ -120,6 +122,11 @@ class Visitor:
     async def incoming(self, identity: str, source: str) -> dict[str, Any] | None:
         """Counters of what comes in of somebody's track, None while nothing does."""
         return await self.ask("([who, source]) => incoming(who, source)", [identity, source])
+
+    async def toggle(self, identity: str, method: str, *, times: int, pause_ms: float) -> None:
+        """Call a method of both publications with false and true, pausing after each word."""
+        arguments = [identity, [CAMERA, MICROPHONE], method, times, pause_ms]
+        await self.ask("args => toggle(...args)", arguments)
 
     async def notices(self, name: str) -> list[list[Any]]:
         """What the notices of that name were about."""

@@ -25,7 +25,8 @@ class SecondHost:
 
     def command(self, *arguments: str) -> list[str]:
         """The command that runs `arguments` on the other host."""
-        return ["ip", "netns", "exec", self.namespace, *arguments]
+        # `ip netns exec` would mount /sys anew, which it cannot where the root is a mere folder
+        return ["nsenter", f"--net=/run/netns/{self.namespace}", "--", *arguments]
 
     def block_udp(self) -> None:
         """Let no UDP leave the other host, as the networks of some companies do."""

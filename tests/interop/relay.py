@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from ssl import SSLContext
 from typing import Any, cast
 
-import aiohttp
-from aiohttp import WSMsgType, web
+from aiohttp import web
 from livekit.protocol import rtc as rtc_proto
 
 from .server import RoomServer
+from .signal_front import SignalFront
 
 Address = tuple[str, int]
 
@@ -26,7 +26,6 @@ _CANDIDATE = re.compile(
     r"candidate:(?P<foundation>\S+) (?P<component>\d+) (?P<transport>\S+) (?P<priority>\d+)"
     r" (?P<host>\S+) (?P<port>\d+) typ (?P<type>\S+)"
 )
-_HOP_HEADERS = {"host", "connection", "upgrade", "transfer-encoding", "content-length"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,57 +126,14 @@ class MediaRelay(asyncio.DatagramProtocol):
             self._transport.close()
 
 
-class SignalFront:
-    """Passes HTTP and signalling on to a server, with its candidates replaced by the relay's."""
+class RelayFront(SignalFront):
+    """Passes HTTP and signalling on, with the server's candidates replaced by the relay's."""
 
     def __init__(self, server: RoomServer, relay: MediaRelay, host: str) -> None:
-        self._server, self._relay, self._host = server, relay, host
-        self._session = aiohttp.ClientSession(auto_decompress=False)
-        application = web.Application(client_max_size=16 << 20)
-        application.router.add_route("*", "/{path:.*}", self._answer)
-        self.runner = web.AppRunner(application, shutdown_timeout=1)
+        super().__init__(server)
+        self._relay, self._host = relay, host
 
-    async def close(self) -> None:
-        """Close what is open."""
-        await self.runner.cleanup()
-        await self._session.close()
-
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        url = self._server.http_url + request.raw_path
-        headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP_HEADERS}
-        if request.headers.get("Upgrade", "").lower() == "websocket":
-            headers = {k: v for k, v in headers.items() if not k.lower().startswith("sec-")}
-            return await self._socket(request, url, headers)
-        data = await request.read()
-        async with self._session.request(request.method, url, headers=headers, data=data) as answer:
-            body = await answer.read()
-            kept = {k: v for k, v in answer.headers.items() if k.lower() not in _HOP_HEADERS}
-            return web.Response(status=answer.status, body=body, headers=kept)
-
-    async def _socket(
-        self, request: web.Request, url: str, headers: dict[str, str]
-    ) -> web.StreamResponse:
-        try:
-            upstream = await self._session.ws_connect(url, headers=headers, max_msg_size=0)
-        except aiohttp.WSServerHandshakeError as refusal:
-            return web.Response(status=refusal.status, text=refusal.message)
-        downstream = web.WebSocketResponse(max_msg_size=0)
-        await downstream.prepare(request)
-        await asyncio.gather(
-            self._pump(upstream, downstream, self._rewritten),
-            self._pump(downstream, upstream, self._without_candidates),
-        )
-        return downstream
-
-    @staticmethod
-    async def _pump(source: Any, sink: Any, change: Any) -> None:
-        with contextlib.suppress(ConnectionError):
-            async for message in source:
-                if message.type == WSMsgType.BINARY and (data := change(message.data)):
-                    await sink.send_bytes(data)
-        await sink.close(code=source.close_code or 1000)
-
-    def _rewritten(self, data: bytes) -> bytes:
+    def of_server(self, data: bytes) -> bytes:
         """A server message with the relay's candidates; nothing is left of one over TCP."""
         message = rtc_proto.SignalResponse.FromString(data)
         kind = message.WhichOneof("message")
@@ -195,8 +151,7 @@ class SignalFront:
             message.trickle.candidateInit = json.dumps(init)
         return message.SerializeToString()
 
-    @staticmethod
-    def _without_candidates(data: bytes) -> bytes:
+    def of_client(self, data: bytes) -> bytes:
         """A client message, nothing of a candidate: the server must not find a way around."""
         message = rtc_proto.SignalRequest.FromString(data)
         kind = message.WhichOneof("message")
@@ -232,7 +187,7 @@ async def through_relay(
     loop = asyncio.get_running_loop()
     relay = MediaRelay(weather or Weather())
     await loop.create_datagram_endpoint(lambda: relay, local_addr=(host, 0))
-    front = SignalFront(server, relay, host)
+    front = RelayFront(server, relay, host)
     try:
         await front.runner.setup()
         await web.TCPSite(front.runner, host, 0, ssl_context=tls).start()

@@ -138,6 +138,58 @@ async def test_muted_tracks_stop_and_go_on(
 
 
 @pytest.mark.parametrize("single", [True, False], ids=["single-pc", "dual-pc"])
+@pytest.mark.parametrize("adaptive", [True, False], ids=["adaptive", "as-told"])
+async def test_toggled_tracks_come_again(
+    room_server: RoomServer,
+    browser: Browser,
+    address: str,
+    room_name: str,
+    single: bool,
+    adaptive: bool,
+) -> None:
+    options = {"singlePeerConnection": single, "adaptiveStream": adaptive}
+    async with (
+        guest(room_server, "talker", room_name) as talker,
+        in_room(room_server, browser, address, "viewer", room_name, **options) as viewer,
+    ):
+        await talker.show(simulcast=True)
+        await talker.speak()
+        await viewer.sees_more("talker")
+        await viewer.hears_more("talker")
+
+        # an adaptive client enables by itself, and refuses to be told
+        for method in ["setSubscribed"] if adaptive else ["setSubscribed", "setEnabled"]:
+            for ms in (0, 5, 50):
+                await viewer.toggle("talker", method, times=20, pause_ms=ms)
+                await viewer.sees_more("talker")
+                await viewer.hears_more("talker")
+
+
+@pytest.mark.parametrize("single", [True, False], ids=["single-pc", "dual-pc"])
+async def test_track_toggled_across_a_resume_comes_again(
+    room_server: RoomServer, browser: Browser, address: str, room_name: str, single: bool
+) -> None:
+    options = {"singlePeerConnection": single}
+    async with (
+        guest(room_server, "talker", room_name) as talker,
+        in_room(room_server, browser, address, "viewer", room_name, **options) as viewer,
+    ):
+        await talker.show()
+        await talker.speak()
+        await viewer.sees_more("talker")
+
+        for turn, ms in enumerate((5, 50), start=1):
+            await asyncio.gather(
+                viewer.toggle("talker", "setSubscribed", times=10, pause_ms=ms),
+                viewer.ask("room.simulateScenario('signal-reconnect')"),
+            )
+            await viewer.hears_of("reconnected", count=turn, within=20)
+            await viewer.sees_more("talker")
+            await viewer.hears_more("talker")
+        assert not await viewer.notices("disconnected")
+
+
+@pytest.mark.parametrize("single", [True, False], ids=["single-pc", "dual-pc"])
 @pytest.mark.parametrize("scenario", ["signal-reconnect", "full-reconnect"])
 async def test_media_goes_on_after_reconnecting(
     room_server: RoomServer,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from .browser import client_script
 from .far_host import SecondHost, make_certificate, second_host
 from .server import start_roomful
 
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def other_host() -> Iterator[SecondHost]:
+    client_script()  # the other host has no way to fetch it
     with second_host() as host:
         yield host
 

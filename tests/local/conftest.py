@@ -38,16 +38,16 @@ class House:
 
     @asynccontextmanager
     async def actor(
-        self, identity: str, *, sink_type: type[Recorder] = Recorder, **grants: object
+        self, identity: str, *, sink_type: type[Recorder] = Recorder, room: str = ROOM
     ) -> AsyncIterator[Actor]:
         """An actor in the room for as long as the block lasts."""
         actor = Actor(sink_type)
         kind = ParticipantKind.STANDARD
         request = JoinRequest(
             transport="test",
-            room=ROOM,
+            room=room,
             identity=identity,
-            grants=Grants.internal(issuer="test", kind=kind, room=ROOM, identity=identity),
+            grants=Grants.internal(issuer="test", kind=kind, room=room, identity=identity),
             context=actor,
         )
         connection = await self.inside.join(request)
@@ -68,17 +68,24 @@ class House:
         return len(stats.ups), len(stats.downs)
 
 
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+@asynccontextmanager
+async def open_house(data_dir: Path, **rtc: object) -> AsyncIterator[House]:
+    """A server with these settings in the table `rtc`."""
     settings = Settings(
         port=0,
-        data_dir=tmp_path,
+        data_dir=data_dir,
         keys={outside.DEV_KEY: SecretStr(outside.DEV_SECRET)},
         mode="dev",
         drain_timeout_s=5,
         plugins=PluginsSettings(enabled=("media_plane", "webrtc")),
-        rtc={"udp_port": 0, "tcp_port": 0},
+        rtc={"udp_port": 0, "tcp_port": 0, **rtc},
     )
     async with RoomServer(settings) as server:
         server.factories.register(ActorFactory(server), "tests")
         yield House(server, outside.RoomServer(server.url))
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path) as opened:
+        yield opened

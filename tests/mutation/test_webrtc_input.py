@@ -159,7 +159,8 @@ class Peer:
 class Connection:
     """One participant of a real room, whose transport goes nowhere."""
 
-    add_track, sync = WebRtcConnection.add_track, WebRtcConnection.sync
+    add_track, subscribe = WebRtcConnection.add_track, WebRtcConnection.subscribe
+    sync = WebRtcConnection.sync
 
     def __init__(self) -> None:
         room = Room("RM_x", "r", RoomOptions(), 0)
@@ -172,6 +173,7 @@ class Connection:
         room.joined("alice")
         self.services = SimpleNamespace(clock=SystemClock(), descriptions=DescriptionReader())
         self.join = SimpleNamespace(protocol=16, single_pc=True)
+        self.socket, self._exceptions = object(), set[str]()
         self.publisher = Publisher(self.session, "alice", "PA_1", 32)
         peer = cast(Any, Peer())
         self.subscriber = Subscriber(

@@ -14,7 +14,7 @@ from .tree import ROOT, calls, members, sources, tracked
 CLOCKS = {
     "core/src/roomful/clock.py",
     "libs/rtc/src/roomful_rtc/py_engine/engine.py",  # arrival times, once per batch
-    "libs/testing/src/roomful_testing/peer/wall.py",  # the clock of the kernel's arrival times
+    "libs/testing/src/roomful_testing/peer/wall.py",  # the kernel's clock of arrivals
 }
 READS_TIME = re.compile(
     r"(time\.(time|monotonic|perf_counter)(_ns)?|datetime\.(datetime\.)?(now|utcnow|today))\Z"

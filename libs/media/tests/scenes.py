@@ -15,15 +15,15 @@ from roomful_media.label import Lettering
 
 WIDTH, HEIGHT = 640, 360
 NAMES = (
-    "Anna Lindqvist",
-    "Ιωάννης Παπαδόπουλος",
-    "Наталья Ковальчук",
-    "Zoë Ólafsdóttir",
-    "محمد عبد الله",
-    "דנה כהן (TLV) 42",
-    "🦊 Renard",
-    "Ngô Thị Hương",
-    "Bartholomew Featherstonehaugh-Cholmondeley",
+    "Guest House",
+    "Αίθουσα Συσκέψεων",
+    "Гость Редакции",
+    "Kaffihús í Ólafsvík",
+    "ضيف الشرف",
+    "אורח כבוד (TLV) 42",
+    "🦊 Studio",
+    "Phòng Họp Ngữ",
+    "A conference room with an uncommonly long name",
 )
 SKINS = ((234, 192, 160), (198, 142, 104), (120, 78, 54), (246, 214, 186))
 WALLS = ((92, 112, 128), (126, 104, 92), (84, 116, 100), (112, 98, 130), (134, 128, 104))
@@ -101,7 +101,7 @@ def people(count: int, layout: str = "grid") -> Callable[[], Compositor]:
 def share(count: int, layout: str = "grid", size: tuple[int, int] = (1280, 800)):
     def make() -> Compositor:
         made = seat(compositor(layout), count)
-        made.add("screen", Look("Anna Lindqvist", screen=True))
+        made.add("screen", Look("Guest House", screen=True))
         made.put("screen", Picture(screen(*size), 0))
         made.speak(frozenset({"p0"}), "p0")
         return made

@@ -41,13 +41,13 @@ def test_a_family_is_one_picture(lettering: Lettering) -> None:
 
 
 def test_right_to_left_is_drawn_from_the_right(lettering: Lettering) -> None:
-    begin, whole = lettering.draw("דנה", 40).alpha, lettering.draw("דנה כהן", 40).alpha
+    begin, whole = lettering.draw("דנה", 40).alpha, lettering.draw("דנה כבוד", 40).alpha
 
     assert np.abs(whole[:, -begin.shape[1] :].astype(int) - begin).mean() < 8
 
 
 @pytest.mark.parametrize(
-    "name", ["Bartholomew Featherstonehaugh", "محمد عبد الله بن عمر", "🦊" * 20]
+    "name", ["A conference room with a long name", "ضيف الشرف من بعيد", "🦊" * 20]
 )
 @pytest.mark.parametrize("most", [10, 60, 150])
 def test_what_is_too_long_ends_in_an_ellipsis(name: str, most: int, lettering: Lettering) -> None:

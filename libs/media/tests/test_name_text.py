@@ -12,7 +12,7 @@ from roomful_media.name_text import MOST_CHARACTERS, clean, clusters, initials
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
-        ("  Anna\t\nLindqvist ", "Anna Lindqvist"),
+        ("  Guest\t\nHouse ", "Guest House"),
         ("Anna\u202e gnp.exe", "Anna gnp.exe"),
         ("\u2066Anna\u2069\x00\x07", "Anna"),
         ("Zoe\u0308", "Zoë"),
@@ -56,12 +56,12 @@ def test_text_is_split_where_it_may_be_cut(text: str, count: int) -> None:
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
-        ("Anna Lindqvist", "AL"),
-        ("anna maria von lindqvist", "AL"),
+        ("Guest House", "GH"),
+        ("guest of the house", "GH"),
         ("Anna", "A"),
-        ("Наталья Ковальчук", "НК"),
-        ("محمد عبد الله", "م"),
-        ("דנה כהן", "ד"),
+        ("Гость Редакции", "ГР"),
+        ("ضيف الشرف", "ض"),
+        ("אורח כבוד", "א"),
         ("王小明", "王"),
         ("🦊 Fox", "🦊"),
         ("Zoë 42", "Z"),

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import av
 import numpy as np
 import pytest
 
-from roomful.errors import ConfigError, InvalidArgument
+from roomful.errors import InvalidArgument
 from roomful_testing import card, tone
-from roomful_testing import replay as package
 from roomful_testing.clip import Film
 from roomful_testing.payload import joined
 from roomful_testing.replay import cache, encode
@@ -117,14 +114,6 @@ def test_folder_that_cannot_be_written_does_not_matter(tmp_path):
     clips = ClipCache(tmp_path / "file" / "clips")
 
     assert len(clips.sound(SoundProgram(440)).packets) == 50
-
-
-def test_without_pyav_it_is_told_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "roomful_testing.replay.encode", None)
-    monkeypatch.delattr(package, "encode")
-
-    with pytest.raises(ConfigError, match=r"roomful-testing\[clips\]"):
-        ClipCache(tmp_path).sound(SoundProgram(440))
 
 
 def test_other_parameters_have_other_names():

@@ -16,8 +16,17 @@ async function join(url, token, options) {
   for (const event of Object.values(LK.RoomEvent)) {
     room.on(event, (...about) => notices.push([event, about.map(sidOrName)]));
   }
-  room.on("trackSubscribed", (track) => document.getElementById("media").append(track.attach()));
-  room.on("trackUnsubscribed", (track) => track.detach().forEach((element) => element.remove()));
+  // An unsubscribed track has given its element up already. One left behind would push the next
+  // out of view, and an adaptive client wants no picture of what is out of view.
+  const shown = new Map();
+  room.on("trackSubscribed", (track) => {
+    shown.set(track, track.attach());
+    document.getElementById("media").append(shown.get(track));
+  });
+  room.on("trackUnsubscribed", (track) => {
+    shown.get(track)?.remove();
+    shown.delete(track);
+  });
   room.on("dataReceived", (bytes, from, _kind, topic) =>
     data.push({ text: new TextDecoder().decode(bytes), from: from?.identity ?? null, topic }));
   await room.connect(url, token);
@@ -37,6 +46,14 @@ async function microphone() {
 
 function remote(identity, source) {
   return room.remoteParticipants.get(identity)?.getTrackPublication(source);
+}
+
+// Calls a method of the publications with false and true, again and again; `ms` after each word.
+async function toggle(identity, sources, method, times, ms) {
+  for (let word = 0; word < 2 * times; word++) {
+    for (const source of sources) remote(identity, source)[method](word % 2 === 1);
+    if (ms) await new Promise((resolve) => setTimeout(resolve, ms));
+  }
 }
 
 async function statistics(track, type) {

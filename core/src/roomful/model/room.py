@@ -298,7 +298,8 @@ class Room:
         for identity in sorted(publication.subscribers):
             subscriber = self.participants[identity]
             events += self._end_subscription(subscriber, subscriber.subscriptions[sid])
-            subscriber.wanted.pop(sid, None)
+        for other in self.participants.values():
+            other.wanted.pop(sid, None)
         del participant.publications[sid]
         events.append(TrackUnpublished(self.info, participant.info, publication.info))
         return events

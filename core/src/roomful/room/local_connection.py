@@ -184,6 +184,7 @@ class LocalConnection:
                 "a track cannot be received",
                 extra={"track": subscription.track_sid, "problem": error.message},
             )
+            to.end()
             return
         self._sinks[subscription.track_sid] = sink
 

@@ -30,7 +30,7 @@ _STOP = 15
 _ONE_BYTE_MAX_ID, _ONE_BYTE_MAX_SIZE = 14, 16
 
 
-def read(profile: int, block: bytes | memoryview) -> dict[int, bytes]:
+def read(profile: int, block: bytes) -> dict[int, bytes]:
     """Return id → value of the elements of an extension block.
 
     Of an id that occurs twice the first counts; other profiles hold no elements. `ValueError`
@@ -43,7 +43,7 @@ def read(profile: int, block: bytes | memoryview) -> dict[int, bytes]:
     return {}
 
 
-def _read_one_byte(block: bytes | memoryview) -> dict[int, bytes]:
+def _read_one_byte(block: bytes) -> dict[int, bytes]:
     elements: dict[int, bytes] = {}
     at, size = 0, len(block)
     while at < size:
@@ -51,18 +51,19 @@ def _read_one_byte(block: bytes | memoryview) -> dict[int, bytes]:
         at += 1
         if not head:
             continue
-        if head >> 4 == _STOP:
+        element = head >> 4
+        if element == _STOP:
             break
         end = at + (head & 0x0F) + 1
         if end > size:
             raise ValueError("an extension element does not fit")
-        if head >> 4:
-            elements.setdefault(head >> 4, bytes(block[at:end]))
+        if element and element not in elements:
+            elements[element] = block[at:end]
         at = end
     return elements
 
 
-def _read_two_byte(block: bytes | memoryview) -> dict[int, bytes]:
+def _read_two_byte(block: bytes) -> dict[int, bytes]:
     elements: dict[int, bytes] = {}
     at, size = 0, len(block)
     while at < size:
@@ -73,7 +74,7 @@ def _read_two_byte(block: bytes | memoryview) -> dict[int, bytes]:
         end = at + 1 + block[at] if at < size else size + 1
         if end > size:
             raise ValueError("an extension element does not fit")
-        elements.setdefault(element, bytes(block[at + 1 : end]))
+        elements.setdefault(element, block[at + 1 : end])
         at = end
     return elements
 

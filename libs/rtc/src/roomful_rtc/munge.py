@@ -54,6 +54,7 @@ class Packet:
         elements: dict[int, bytes],
         arrival_us: int,
         late: bool,
+        leap: bool = False,
     ) -> None:
         self.source = source
         self.seq = seq
@@ -70,7 +71,7 @@ class Packet:
         self.arrival_us = arrival_us
         self.late = late
         """came after a packet with a higher number"""
-        self.leap = False
+        self.leap = leap
         """so many numbers are missing before it that they are given up"""
 
 

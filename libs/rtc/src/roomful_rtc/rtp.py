@@ -20,18 +20,6 @@ _EXTENSION = struct.Struct("!HH")
 _CSRC = 4
 
 
-class Layout(NamedTuple):
-    """Where the parts of one packet lie, as offsets into its buffer."""
-
-    payload_start: int
-    payload_end: int
-    """without padding"""
-    profile: int
-    """of the extension block, 0 when there is none"""
-    extension_start: int
-    extension_end: int
-
-
 class RtpPacket(NamedTuple):
     """One plain packet. `payload` is without padding, `extension` is the block's body."""
 
@@ -46,14 +34,18 @@ class RtpPacket(NamedTuple):
     extension: bytes = b""
 
 
-def layout(view: bytes | memoryview, size: int) -> Layout:
-    """Check the first `size` bytes of `view` as one packet and say where its parts are.
+def layout(data: bytes | memoryview) -> tuple[int, int, int, int, int]:
+    """Check a plain packet and say where its parts are, as offsets into it.
 
-    Raises `ValueError` when the version is not 2 or when CSRCs, extension or padding do not fit.
+    Returns where the payload begins and, without padding, ends; the profile of the extension
+    block, 0 when there is none; where its body begins and ends. A bare tuple: every packet that
+    comes in makes one. Raises `ValueError` when the version is not 2 or when CSRCs, extension or
+    padding do not fit.
     """
+    size = len(data)
     if size < HEADER_SIZE:
         raise ValueError("shorter than an RTP header")
-    first = view[0]
+    first = data[0]
     if first >> 6 != 2:
         raise ValueError("not RTP version 2")
     start = HEADER_SIZE + _CSRC * (first & 0x0F)
@@ -62,22 +54,22 @@ def layout(view: bytes | memoryview, size: int) -> Layout:
         extension_start = start + 4
         if extension_start > size:
             raise ValueError("the extension header does not fit")
-        profile, words = _EXTENSION.unpack_from(view, start)
+        profile, words = _EXTENSION.unpack_from(data, start)
         start = extension_end = extension_start + 4 * words
     if start > size:
         raise ValueError("CSRCs or the extension do not fit")
     end = size
     if first & 0x20:
-        padding = view[size - 1]
+        padding = data[size - 1]
         if not 0 < padding <= size - start:
             raise ValueError("the padding does not fit")
         end -= padding
-    return Layout(start, end, profile, extension_start, extension_end)
+    return start, end, profile, extension_start, extension_end
 
 
 def parse(data: bytes) -> RtpPacket:
     """Take one plain packet apart; `ValueError` when it is malformed."""
-    place = layout(data, len(data))
+    start, end, profile, block_start, block_end = layout(data)
     first, second, seq16, ts, ssrc = HEADER.unpack_from(data)
     csrcs = struct.unpack_from(f"!{first & 0x0F}I", data, HEADER_SIZE)
     return RtpPacket(
@@ -86,10 +78,10 @@ def parse(data: bytes) -> RtpPacket:
         seq16=seq16,
         ts=ts,
         ssrc=ssrc,
-        payload=data[place.payload_start : place.payload_end],
+        payload=data[start:end],
         csrcs=csrcs,
-        profile=place.profile,
-        extension=data[place.extension_start : place.extension_end],
+        profile=profile,
+        extension=data[block_start:block_end],
     )
 
 

@@ -90,6 +90,10 @@ class MediaPlaneConfig(_Table):
     ice_servers: tuple[IceServerConfig, ...] = Field(
         (), max_length=MAX_SERVERS, description="STUN and TURN servers for clients"
     )
+    worker_environment: dict[str, str] = Field(
+        default_factory=dict[str, str],
+        description="environment of media workers, which get nothing of the server's own",
+    )
     replay_protection: bool = Field(
         True, description="refuse packets that came before; off only with the native engine"
     )

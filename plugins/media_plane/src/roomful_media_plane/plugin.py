@@ -1,4 +1,4 @@
-"""Offers the media plane; the server starts and stops it."""
+"""Offers the media plane, which the server starts and stops, and participants that are jobs."""
 
 from __future__ import annotations
 
@@ -6,18 +6,26 @@ from typing import TYPE_CHECKING
 
 from roomful.plugin import Plugin, hookimpl
 from roomful_media_plane.config import MediaPlaneConfig
-from roomful_rtc.plane import Plane
+from roomful_media_plane.job_factory import JobFactory
+from roomful_media_plane.media_plane import ServerMediaPlane
 
 if TYPE_CHECKING:
     from roomful.server import RoomServer
 
 
 class MediaPlanePlugin(Plugin[MediaPlaneConfig]):
-    """One UDP port, one engine and one certificate per server, for every transport."""
+    """One UDP port, one engine, one supervisor of workers per server, for every transport."""
 
     Config = MediaPlaneConfig
 
     @hookimpl
-    def media_plane(self, server: RoomServer) -> Plane:
+    def media_plane(self, server: RoomServer) -> ServerMediaPlane:
         """Make the plane; its ports open when the server starts it."""
-        return Plane(self.config.plane(server.settings), server.clock)
+        return ServerMediaPlane(
+            self.config.plane(server.settings), server.clock, dict(self.config.worker_environment)
+        )
+
+    @hookimpl
+    def participant_factories(self, server: RoomServer) -> list[JobFactory]:
+        """Offer the transport `job`."""
+        return [JobFactory(server)]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ from roomful_webrtc.peer_events import PeerEvents
 from roomful_webrtc.publishing import Publisher
 from roomful_webrtc.refresh import TokenRefresh
 from roomful_webrtc.single_pc import SinglePc
-from roomful_webrtc.subscribing import Subscriber
+from roomful_webrtc.subscribing import Subscriber, named_anew
 
 if TYPE_CHECKING:
     from roomful_rtc.peer import WirePeer
@@ -60,6 +61,9 @@ MAX_LISTED = 4096
 """tracks or participants that one request may name"""
 GOODBYE_S = 1.0
 """how long after its transport a client's `leave` may come and still be the reason"""
+
+TELLS_ONCE = frozenset({"rust", "python", "node", "cpp", "unity"})
+"""SDKs on the Rust core, which with two peer connections tells of a stream id once per section"""
 
 _RECONNECT = frozenset(
     {
@@ -90,6 +94,8 @@ class WebRtcConnection:
         self.join, self.socket = join, socket
         self._broadcasts = broadcasts
         self._tokens = TokenRefresh(services.server.tokens, grants, participant, self._send_token)
+        self._exceptions: set[str] = set()
+        """tracks that the client itself asked to be otherwise than its auto-subscription says"""
         self._ever_connected = self._told_to_leave = False
         self._goodbye: asyncio.TimerHandle | None = None
         self._updates = TokenBucket(UPDATES_PER_S, 2 * UPDATES_PER_S)
@@ -164,6 +170,7 @@ class WebRtcConnection:
         return DualPc(
             upstream, downstream, self.publisher, self.subscriber, self.send, session_id,
             lambda: self.leave(DisconnectReason.MEDIA_FAILURE),
+            named_anew if self.join.sdk in TELLS_ONCE else None,
         )
 
     # --- sending -----------------------------------------------------------------------------
@@ -237,6 +244,16 @@ class WebRtcConnection:
             )
         )
 
+    def subscribe(self, track_sids: Sequence[str], wanted: bool) -> None:
+        """The client wants tracks, or wants them no longer. Raises `ResourceExhausted`."""
+        participant = self.participant
+        self.session.subscribe(participant.identity, track_sids, wanted)
+        if wanted is participant.auto_subscribe:
+            self._exceptions.difference_update(track_sids)
+        else:
+            self._exceptions.update(track_sids)
+        self._exceptions &= participant.wanted.keys()  # those of tracks that ended are gone
+
     def sync(self, state: rtc.SyncState) -> None:
         """Apply what a resuming client says it has: subscriptions, disabled tracks, data seen."""
         identity = self.participant.identity
@@ -250,7 +267,11 @@ class WebRtcConnection:
         if max(len(sids), len(disabled), len(seen)) > MAX_LISTED:
             raise InvalidArgument(f"a state names more than {MAX_LISTED} tracks or participants")
         # the message lists the exceptions from auto-subscribe: `subscribe` says which way
-        self.session.subscribe(identity, sids, subscription.subscribe)
+        self.subscribe(sids, subscription.subscribe)
+        usual = self.participant.auto_subscribe
+        if state.HasField("subscription") and subscription.subscribe is not usual:
+            # one it no longer lists it took back, in words that the old socket lost
+            self.subscribe(list(self._exceptions.difference(sids)), usual)
         for sid in disabled:
             if there := self.participant.subscriptions.get(sid):
                 self.session.set_track_settings(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from livekit.protocol import rtc
 
-from roomful_rtc.offer_answer import SubscriberOffer
+from roomful_rtc.offer_answer import Rename, SubscriberOffer, remote_transport
 from roomful_rtc.peer import WirePeer
 from roomful_rtc.transport import ChannelSpec
 from roomful_webrtc.described import Described
@@ -37,16 +37,19 @@ class DualPc:
         send: Callable[..., None],
         session_id: int,
         on_silent: Callable[[], None],
+        rename: Rename | None = None,
     ) -> None:
-        """`on_silent`: an offer of ours was not answered in time."""
+        """`on_silent`: an offer of ours was not answered in time; `rename` as `SubscriberOffer`."""
         self.publisher_peer, self.subscriber_peer = publisher_peer, subscriber_peer
         self._subscriber = subscriber
         self._send = send
         self._on_silent = on_silent
         self._answerer = Answerer(publisher_peer, publisher, send, session_id)
         self._described = Described(subscriber_peer, session_id + 1)
-        self._sections = SubscriberOffer()
+        self._sections = SubscriberOffer(rename=rename)
         self._offer_id = 0
+        self._ufrag = self._retired = ""
+        """the client's own, and the one it had before its ICE restarts"""
         self._gather: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -64,8 +67,12 @@ class DualPc:
         """The client answers our offer. Raises `RemoteProtocolError`."""
         if not self._sections.pending or description.id not in (0, self._offer_id):
             return  # of an offer that a newer one replaced
+        ufrag = remote_transport(description.session).ufrag
+        if description.id == 0 and ufrag == self._retired:
+            return  # as well: the newer one restarts ICE, its answer brings another ufrag
         negotiation = self._sections.accept(description.session)
         self._described.take(negotiation.remote)
+        self._ufrag = ufrag
         self._stop(self._deadline)
         self._subscriber.connect(negotiation)
         if self._sections.dirty:
@@ -73,6 +80,7 @@ class DualPc:
 
     def resume(self) -> None:
         """A new socket: restart ICE on the subscriber's transport."""
+        self._retired = self._ufrag
         self.subscriber_peer.transport.restart_ice()
         self._offer()
 

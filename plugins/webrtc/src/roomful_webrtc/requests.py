@@ -51,9 +51,10 @@ async def handle(connection: WebRtcConnection, request: rtc.SignalRequest) -> No
 async def _describe(
     connection: WebRtcConnection, kind: str, message: rtc.SessionDescription
 ) -> None:
+    socket = connection.socket
     description = await connection.services.descriptions.read(message)
-    if not connection.session.is_live(connection.participant):
-        return  # it left while its description was read
+    if connection.socket is not socket or not connection.session.is_live(connection.participant):
+        return  # it left, or starts anew on another socket, while its description was read
     if kind == "offer":
         connection.pc.on_offer(description)
     else:
@@ -99,7 +100,7 @@ def _subscription(connection: WebRtcConnection, message: rtc.UpdateSubscription)
                 connection.session.set_track_settings(
                     identity, sid, replace(there.settings, disabled=False)
                 )
-    connection.session.subscribe(identity, sids, message.subscribe)
+    connection.subscribe(sids, message.subscribe)
 
 
 def _track_setting(connection: WebRtcConnection, message: rtc.UpdateTrackSettings) -> None:

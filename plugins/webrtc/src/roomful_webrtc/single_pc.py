@@ -42,6 +42,8 @@ class SinglePc:
         # until the first answer nothing may be asked for
         self._outstanding = True
         self._cleared: set[str] = set()
+        self._unconfirmed: set[str] = set()
+        """cleared in the newest answer, of which the client has not shown yet that it came"""
         self._free: Counter[str] = Counter()
         self._gather: asyncio.TimerHandle | None = None
 
@@ -53,6 +55,7 @@ class SinglePc:
     def on_offer(self, description: Description) -> None:
         """The client offers."""
         self._free.clear()
+        self._unconfirmed.clear()
         self._answerer.on_offer(description)
 
     def on_answer(self, description: Description) -> None:
@@ -60,6 +63,8 @@ class SinglePc:
 
     def resume(self) -> None:
         """A new socket: the client restarts ICE by an offer of its own."""
+        # the newest answer may have gone down with the old socket
+        self._cleared |= self._unconfirmed
         self._outstanding = False
         self.negotiate()
 
@@ -91,6 +96,7 @@ class SinglePc:
             return None
         if section.mid in self._cleared:
             self._cleared.discard(section.mid)
+            self._unconfirmed.add(section.mid)
             self._free[section.kind] += 1
             return Inactive()
         leg = self._subscriber.at(section.mid)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from roomful.model.enums import TrackKind, VideoQuality
 from roomful.model.subscription import Subscription, TrackSettings
@@ -147,6 +147,15 @@ class Subscriber:
             extensions=negotiation.send_extensions,
             may_pause=self._may_pause,
         )
+
+
+def named_anew(track: Subscribe, returns: int) -> Subscribe:
+    """Name a track that returns to its section: participant, and a word that is no track's SID.
+
+    Clients take the track's SID from its track id then.
+    """
+    participant = track.stream_id.partition("|")[0]
+    return replace(track, stream_id=f"{participant}|again-{returns}")
 
 
 def payload_types(source: object, section: NegotiatedSection) -> dict[str, int]:

@@ -38,6 +38,7 @@ from roomful_rtc.offer_answer.negotiated import (
 )
 from roomful_rtc.offer_answer.offering import Offer, SubscriberOffer
 from roomful_rtc.offer_answer.rendering import MAX_MESSAGE_SIZE
+from roomful_rtc.offer_answer.slots import Rename
 from roomful_rtc.offer_answer.transport import (
     LocalTransport,
     Origin,
@@ -68,6 +69,7 @@ __all__ = [
     "Publish",
     "Reject",
     "RemoteTransport",
+    "Rename",
     "Role",
     "Subscribe",
     "SubscriberOffer",

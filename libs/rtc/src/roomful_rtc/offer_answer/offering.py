@@ -28,6 +28,7 @@ from roomful_rtc.offer_answer.rendering import (
     rtp_section,
     with_track,
 )
+from roomful_rtc.offer_answer.slots import Rename, Slot, free_slot
 from roomful_rtc.offer_answer.transport import (
     LocalTransport,
     Origin,
@@ -54,19 +55,6 @@ class Offer:
         return str(self.description)
 
 
-@dataclass(slots=True)
-class _Slot:
-    """One section of the list."""
-
-    kind: str
-    mid: str
-    track: Subscribe | None = None
-    free: bool = False
-    """the peer knows it as inactive"""
-    dead: bool = False
-    """the peer rejected it"""
-
-
 class SubscriberOffer:
     """The section list of one subscriber PC: grows, never shrinks or changes order.
 
@@ -79,14 +67,20 @@ class SubscriberOffer:
         self,
         *,
         reuse: bool = True,
+        rename: Rename | None = None,
         capabilities: Capabilities = CAPABILITIES,
         max_sections: int = 512,
     ) -> None:
-        """Make an empty list. `reuse`: free sections may carry another track (protocol ≥ 4)."""
+        """Make an empty list.
+
+        `reuse`: free sections may carry another track (protocol ≥ 4). `rename` is for clients that
+        tell of a stream id once per section: it names a track anew that returns to one.
+        """
         self._reuse = reuse
+        self._rename = rename
         self._capabilities = capabilities
         self._max_sections = max_sections
-        self._slots: dict[str, _Slot] = {}
+        self._slots: dict[str, Slot] = {}
         self._dirty = True
         self._pending: Offer | None = None
 
@@ -106,13 +100,15 @@ class SubscriberOffer:
         Raises:
             ResourceExhausted: the list is full.
         """
-        slot = self._free(kind) if self._reuse else None
+        slot = None
+        if self._reuse:
+            slot = free_slot(self._slots.values(), kind, subscribe, self._rename)
         if slot is None:
             if len(self._slots) + 1 >= self._max_sections:
                 raise ResourceExhausted("too many tracks for one connection")
-            slot = _Slot(kind, str(len(self._slots) + 1))
+            slot = Slot(kind, str(len(self._slots) + 1))
             self._slots[slot.mid] = slot
-        slot.track, slot.free = subscribe, False
+        slot.take(subscribe, self._rename)
         self._dirty = True
         return slot.mid
 
@@ -137,6 +133,8 @@ class SubscriberOffer:
             for slot in self._slots.values()
             if slot.track is not None and not slot.dead
         }
+        for slot in self._slots.values():
+            slot.note_offered()
         self._pending = Offer(description, carried)
         self._dirty = False
         return self._pending
@@ -168,15 +166,12 @@ class SubscriberOffer:
         self._settle(offer, result)
         return result
 
-    def _free(self, kind: str) -> _Slot | None:
-        return next((s for s in self._slots.values() if s.free and s.kind == kind), None)
-
     def _sections(self) -> Iterator[MediaSection]:
         yield data_section(DATA_MID)
         for slot in self._slots.values():
             yield self._render(slot)
 
-    def _render(self, slot: _Slot) -> MediaSection:
+    def _render(self, slot: Slot) -> MediaSection:
         formats = own_formats(slot.kind, self._capabilities)
         track = slot.track
         if track is not None and track.stereo:

@@ -72,24 +72,24 @@ class PyEngine(PeerCalls, UpCalls, DownCalls):
         return self._clockwork.next_turn(self._now_us())
 
     def _drain(self) -> None:
-        """Read up to 64 datagrams, from the sockets in turn, until the budget of packets ends."""
+        """Read up to 64 datagrams, each turn from another socket first; end with the budget."""
         left = DATAGRAMS_PER_TURN
         forwarder, intake, ways, now_us = self._forwarder, self._intake, self._ways, self._now_us
-        view, waiting = intake.buffer.view, list(ways.sockets)
-        while waiting and left > 0 and forwarder.budget > 0:
-            for sock in waiting[:]:
+        view = intake.buffer.view
+        for sock in ways.in_turn():
+            receive, plain = sock.recvfrom_into, sock in ways.plain
+            while left > 0 and forwarder.budget > 0:
                 try:
-                    size, raw = sock.recvfrom_into(view)
+                    size, raw = receive(view)
                 except BlockingIOError:
-                    waiting.remove(sock)
-                    continue
+                    break
                 except OSError:
                     # An ICMP error of an earlier send; it says nothing about what is queued.
                     self._outbox.drops["receive_error"] += 1
                     left -= 1
                     continue
                 left -= 1
-                addr = raw if sock in ways.plain else ways.normalise(raw)
+                addr = raw if plain else ways.normalise(raw)
                 if ways.ambiguous:
                     ways.heard(addr, sock)
                 intake.datagram(size, addr, now_us())

@@ -34,8 +34,11 @@ class ExtensionSet:
     ) -> bytes:
         """Return the extension block for a packet that came with the publisher's `recv_ids`."""
         elements = packet.elements
-        if self._time_only and not mid and not (elements and self._copied):
-            return self._time_only + extensions.abs_send_time(now_us)
+        if not mid and not (elements and self._copied):
+            if not self._send_time:
+                return b""
+            if self._time_only:
+                return self._time_only + extensions.abs_send_time(now_us)
         out: list[tuple[int, bytes]] = []
         if self._send_time:
             out.append((self._send_time, extensions.abs_send_time(now_us)))

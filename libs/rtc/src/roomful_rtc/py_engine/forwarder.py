@@ -24,15 +24,17 @@ US_PER_PACKET = 20
 
 
 class FanOut:
-    """One packet on its way to the downs of its up. `downs` is None until it begins."""
+    """One packet that waits for its turn. `downs` is None until it has begun."""
 
     __slots__ = ("at", "downs", "packet", "up")
 
-    def __init__(self, packet: Packet, up: Up, downs: tuple[Down, ...] | None = None) -> None:
+    def __init__(
+        self, packet: Packet, up: Up, downs: tuple[Down, ...] | None = None, at: int = 0
+    ) -> None:
         self.packet = packet
         self.up = up
         self.downs = downs
-        self.at = 0
+        self.at = at
 
 
 class Forwarder:
@@ -49,6 +51,21 @@ class Forwarder:
         self._limit = datagram
         self._buffer = Buffer(datagram + 64)
 
+    def forward(self, packet: Packet, up: Up) -> None:
+        """Send a packet to the downs of its up, behind what waits; what is too much now waits."""
+        if self.jobs or self.running or self.budget <= 0:
+            self.jobs.append(FanOut(packet, up))
+            return
+        self.running = True
+        try:
+            downs = self._open(packet, up)
+            if downs:
+                at = self._fan_out(packet, up, downs, 0)
+                if at < len(downs):
+                    self.jobs.appendleft(FanOut(packet, up, downs, at))
+        finally:
+            self.running = False
+
     def run(self) -> None:
         """Work on the jobs, oldest first, until they or the turn's budget end."""
         if self.running:
@@ -64,22 +81,21 @@ class Forwarder:
         while jobs and self.budget > 0:
             job = jobs[0]
             if job.downs is None:
-                job.downs = self._open(job)
-            self._fan_out(job)
+                job.downs = self._open(job.packet, job.up)
+            job.at = self._fan_out(job.packet, job.up, job.downs, job.at)
             if job.at >= len(job.downs) and jobs[0] is job:
                 jobs.popleft()
 
-    def _open(self, job: FanOut) -> tuple[Down, ...]:
+    def _open(self, packet: Packet, up: Up) -> tuple[Down, ...]:
         """Do what the packet changes: history, key frames, switches; return whom to send it."""
-        packet, up = job.packet, job.up
         history = up.history
         if history is not None:
             history[packet.seq % len(history)] = packet
-        if packet.look.key:
-            if not up.video:
-                self._switch(packet, up)
-            elif packet.ts != up.key_ts:
+        if up.video:
+            if packet.look.key and packet.ts != up.key_ts:
                 self._key_frame(packet, up)
+        elif up.pending and packet.look.key:
+            self._switch(packet, up)
         return up.downs
 
     def _key_frame(self, packet: Packet, up: Up) -> None:
@@ -132,21 +148,23 @@ class Forwarder:
         down.temporal = down.max_temporal
         down.settle()
 
-    def _fan_out(self, job: FanOut) -> None:  # noqa: C901, PLR0915 - refused: the inner loop
-        packet, downs = job.packet, job.downs or ()
-        stop = min(len(downs), job.at + self.budget)
-        self.budget -= stop - job.at
+    def _fan_out(  # noqa: C901, PLR0915 - refused: the inner loop
+        self, packet: Packet, up: Up, downs: tuple[Down, ...], begin: int
+    ) -> int:
+        """Send to the downs from `begin` on while the budget lasts; return where to go on."""
+        stop = min(len(downs), begin + self.budget)
+        self.budget -= stop - begin
         special = packet.late or packet.leap or not packet.payload
         now_us, codec, look = self._now_us(), packet.codec, packet.look
         seq, ts, marker, payload = packet.seq, packet.ts, packet.marker, packet.payload
-        recv_ids, size = job.up.origin.recv_ids, len(payload)
+        recv_ids, size = up.origin.recv_ids, len(payload)
         data, view, length = self._buffer.data, self._buffer.view, self._buffer.length
         pack, extensions, tail, end, start, first = HEADER.pack_into, None, b"", 0, 0, 0x80
         fits, drops, place = True, self._drops, slice(0)
-        for at in range(job.at, stop):
+        for at in range(begin, stop):
             down = downs[at]
             if down.slow or special:
-                self._special(down, packet, job.up)
+                self._special(down, packet, up)
                 continue
             peer: Peer = down.peer  # pyright: ignore[reportAssignmentType]
             translation = down.translation
@@ -192,7 +210,7 @@ class Forwarder:
                 continue
             down.packets += 1
             down.bytes += size
-        job.at = stop
+        return stop
 
     def _special(self, down: Down, packet: Packet, up: Up) -> None:
         """Serve a down that is not in the plain state, or a packet that is not."""

@@ -6,7 +6,6 @@ from roomful_rtc import extensions
 from roomful_rtc.dependency_descriptor import starts_sequence
 from roomful_rtc.engine import (
     Address,
-    Codec,
     Datagram,
     EngineLimits,
     Gap,
@@ -15,11 +14,11 @@ from roomful_rtc.engine import (
 )
 from roomful_rtc.munge import Packet
 from roomful_rtc.payload import ALWAYS_KEY, UNKNOWN, Look
-from roomful_rtc.py_engine.forwarder import FanOut, Forwarder
+from roomful_rtc.py_engine.forwarder import Forwarder
 from roomful_rtc.py_engine.outbox import Outbox
 from roomful_rtc.py_engine.rows import Held, Peer, Repair, Unclaimed, Up
 from roomful_rtc.py_engine.srtp import AUTH_FAILED, OK, REPLAYED, TOO_OLD, Buffer, unprotect
-from roomful_rtc.rtp import HEADER, HEADER_SIZE, Layout, layout
+from roomful_rtc.rtp import HEADER, HEADER_SIZE, layout
 from roomful_rtc.stun import MAX_REQUEST
 
 HELD_PACKETS, HELD_US = 32, 500_000
@@ -41,6 +40,11 @@ LOUD_DBOV = -35
 STUN_COOKIE = b"\x21\x12\xa4\x42"
 STUN_MAX = MAX_REQUEST
 RTCP_HEADER_SIZE = 8
+SSRC = 4
+"""place in a header"""
+
+Header = tuple[int, int, int, int, int]
+"""what `rtp.HEADER` unpacks"""
 
 _REFUSALS = {AUTH_FAILED: "auth_failed", REPLAYED: "replayed", TOO_OLD: "too_old"}
 
@@ -65,28 +69,25 @@ class Intake:
             return
         first = self.buffer.view[0]
         peer = self.by_addr.get(addr)
-        if first < 4:
+        if 127 < first < 192 and peer is not None:
+            # RTP and RTCP are told apart by the second byte (RFC 5761 section 4)
+            if size < RTCP_HEADER_SIZE:
+                self._drops["malformed"] += 1
+            elif 191 < self.buffer.view[1] < 224:
+                self._hand_up(peer, size, addr, arrival_us)
+            else:
+                self._rtp(peer, size, arrival_us)
+        elif first < 4:
             if _is_stun(self.buffer.view, size):
                 self._hand_up(peer, size, addr, arrival_us)
             else:
                 self._drops["not_stun"] += 1
         elif peer is None:
             self._drops["unknown_address"] += 1
-        elif 127 < first < 192:
-            self._secure(peer, size, addr, arrival_us)
         elif 19 < first < 64:
             self._hand_up(peer, size, addr, arrival_us)
         else:
             self._drops["junk"] += 1
-
-    def _secure(self, peer: Peer, size: int, addr: Address, arrival_us: int) -> None:
-        """Tell RTP and RTCP apart (RFC 5761 section 4)."""
-        if size < RTCP_HEADER_SIZE:
-            self._drops["malformed"] += 1
-        elif 191 < self.buffer.view[1] < 224:
-            self._hand_up(peer, size, addr, arrival_us)
-        else:
-            self._rtp(peer, size, arrival_us)
 
     def _hand_up(self, peer: Peer | None, size: int, addr: Address, arrival_us: int) -> None:
         data = bytes(self.buffer.view[:size])
@@ -98,8 +99,8 @@ class Intake:
         if context is None or size < HEADER_SIZE:
             self._drops["no_keys" if size >= HEADER_SIZE else "malformed"] += 1
             return
-        ssrc = int.from_bytes(buffer.view[8:12], "big")
-        stream = peer.streams.get(ssrc)
+        header = HEADER.unpack_from(buffer.view)
+        stream = peer.streams.get(header[SSRC])
         if (stream is None or type(stream) is Unclaimed) and not self._may_look(
             peer, stream is None, arrival_us
         ):
@@ -110,32 +111,33 @@ class Intake:
             self._refuse(peer, status, size, arrival_us)
             return
         peer.packets_in += 1
-        plain = buffer.length[0]
+        # read from bytes from here on: slices of a view cost several times as much
+        plain = bytes(buffer.view[: buffer.length[0]])
         try:
-            place = layout(buffer.view, plain)
+            payload, elements = self._take_apart(plain)
         except ValueError:
             self._drops["malformed"] += 1
             return
-        elements = self._elements(place)
         if peer.twcc_id:
             self._arrived(peer, elements.get(peer.twcc_id), arrival_us)
         if type(stream) is Up:
-            self._media(stream, size, place, elements, arrival_us)
+            self._media(stream, size, header, payload, elements, arrival_us)
         elif type(stream) is Repair:
-            self._repair(stream.up, place, elements, arrival_us)
+            self._repair(stream.up, header, payload, elements, arrival_us)
         else:
-            self._hold(peer, ssrc, bytes(buffer.view[:plain]), elements, arrival_us)
+            self._hold(peer, header[SSRC], plain, elements, arrival_us)
 
-    def _elements(self, place: Layout) -> dict[int, bytes]:
-        """Return the extension elements; none when they are malformed."""
-        if not place.profile:
-            return {}
-        block = self.buffer.view[place.extension_start : place.extension_end]
+    def _take_apart(self, plain: bytes) -> tuple[bytes, dict[int, bytes]]:
+        """Return payload and extension elements, none when they are malformed; or `ValueError`."""
+        start, end, profile, block_start, block_end = layout(plain)
+        if not profile:
+            return plain[start:end], {}
         try:
-            return extensions.read(place.profile, block)
+            elements = extensions.read(profile, plain[block_start:block_end])
         except ValueError:
             self._drops["malformed_extension"] += 1
-            return {}
+            elements = {}
+        return plain[start:end], elements
 
     def _refuse(self, peer: Peer, status: int, size: int, arrival_us: int) -> None:
         self._drops[_REFUSALS.get(status, "srtp_refused")] += 1
@@ -150,10 +152,10 @@ class Intake:
         It is not authenticated, so only one near the newest genuine number counts.
         """
         try:
-            place = layout(self.buffer.view, size)
+            _, elements = self._take_apart(bytes(self.buffer.view[:size]))
         except ValueError:
             return
-        number = self._elements(place).get(peer.twcc_id)
+        number = elements.get(peer.twcc_id)
         if number is None or len(number) != 2 or peer.twcc_newest < 0:
             return
         distance = (int.from_bytes(number, "big") - peer.twcc_newest) & 0xFFFF
@@ -171,12 +173,16 @@ class Intake:
         else:
             self._drops["arrivals_full"] += 1
 
-    def _media(
-        self, up: Up, size: int, place: Layout, elements: dict[int, bytes], arrival_us: int
+    def _media(  # noqa: PLR0913 - refused: the parts of one packet
+        self,
+        up: Up,
+        size: int,
+        header: Header,
+        payload: bytes,
+        elements: dict[int, bytes],
+        arrival_us: int,
     ) -> None:
-        view = self.buffer.view
-        _, second, seq16, ts, _ = HEADER.unpack_from(view)
-        codec = up.origin.codecs.get(second & 0x7F)
+        _, second, seq16, ts, _ = header
         up.pt = second & 0x7F
         up.packets += 1
         up.bytes += size
@@ -184,16 +190,15 @@ class Intake:
         up.last_ts = ts
         if up.silent:
             up.silent, up.waiting_since_us = False, 0
-        payload = bytes(view[place.payload_start : place.payload_end])
         transit = arrival_us * up.clock_rate // 1_000_000 - ts & 0xFFFFFFFF
         if up.highest >= 0:
             change = (transit - up.transit + 0x80000000 & 0xFFFFFFFF) - 0x80000000
             up.jitter += (abs(change) - up.jitter) / 16
         up.transit = transit
-        level_id = up.origin.recv_ids.get(extensions.AUDIO_LEVEL, 0) if not up.video else 0
-        if level_id and level_id in elements:
-            _hear(up, elements[level_id])
-        self._number(up, seq16, ts, second, codec, payload, elements, arrival_us)
+        level = elements.get(up.origin.level_id)
+        if level is not None and not up.video:
+            _hear(up, level)
+        self._number(up, seq16, ts, second, payload, elements, arrival_us)
 
     def _number(  # noqa: PLR0913 - refused: the parts of one packet
         self,
@@ -201,7 +206,6 @@ class Intake:
         seq16: int,
         ts: int,
         second: int,
-        codec: Codec | None,
         payload: bytes,
         elements: dict[int, bytes],
         arrival_us: int,
@@ -224,29 +228,34 @@ class Intake:
                 del up.missing[seq]
                 late = True
                 self._outbox.event(Recovered(up.handle, seq))
-        packet = Packet(
+        pt = second & 0x7F
+        codec = up.origin.codecs.get(pt)
+        look = up.inspect(payload) if payload else UNKNOWN
+        if up.codec == "av1" and payload:
+            look = self._look_closer(up, look, elements)
+        self._forwarder.forward(
+            Packet(
+                up,
+                seq,
+                ts,
+                second & 0x80,
+                pt,
+                codec.name if codec is not None else up.codec,
+                payload,
+                look,
+                elements,
+                arrival_us,
+                late,
+                leap,
+            ),
             up,
-            seq,
-            ts,
-            second & 0x80,
-            second & 0x7F,
-            codec.name if codec is not None else up.codec,
-            payload,
-            self._inspect(up, payload, elements) if payload else UNKNOWN,
-            elements,
-            arrival_us,
-            late,
         )
-        packet.leap = leap
-        self._forwarder.jobs.append(FanOut(packet, up))
 
-    def _inspect(self, up: Up, payload: bytes, elements: dict[int, bytes]) -> Look:
-        """Look at the payload; for AV1 the dependency descriptor may know of a key frame too."""
-        look = up.inspect(payload)
-        if elements and up.codec == "av1" and not look.key:
-            number = up.origin.recv_ids.get(extensions.DEPENDENCY_DESCRIPTOR, 0)
-            if starts_sequence(elements.get(number, b"")):
-                return ALWAYS_KEY
+    def _look_closer(self, up: Up, look: Look, elements: dict[int, bytes]) -> Look:
+        """For AV1 the dependency descriptor may know of a key frame too."""
+        number = up.origin.recv_ids.get(extensions.DEPENDENCY_DESCRIPTOR, 0)
+        if not look.key and starts_sequence(elements.get(number, b"")):
+            return ALWAYS_KEY
         return look
 
     def _gap(self, up: Up, first: int, count: int) -> bool:
@@ -263,23 +272,21 @@ class Intake:
         self._outbox.event(Gap(up.handle, first, count))
         return False
 
-    def _repair(self, up: Up, place: Layout, elements: dict[int, bytes], arrival_us: int) -> None:
+    def _repair(
+        self, up: Up, header: Header, payload: bytes, elements: dict[int, bytes], arrival_us: int
+    ) -> None:
         """Restore the packet that an RTX packet carries (RFC 4588 section 4)."""
-        view = self.buffer.view
-        if place.payload_end - place.payload_start < 2 or up.highest < 0:
+        if len(payload) < 2 or up.highest < 0:
             self._drops["padding"] += 1
             return
-        _, second, _, ts, _ = HEADER.unpack_from(view)
+        _, second, _, ts, _ = header
         rtx = up.origin.codecs.get(second & 0x7F)
         pt = rtx.apt if rtx is not None and rtx.name == "rtx" else up.pt
-        codec = up.origin.codecs.get(pt)
-        seq16 = int.from_bytes(view[place.payload_start : place.payload_start + 2], "big")
+        seq16 = int.from_bytes(payload[:2], "big")
         if (seq16 - up.highest - 1) & 0xFFFF < 0x8000:
             self._drops["repair_ahead"] += 1
             return
-        payload = bytes(view[place.payload_start + 2 : place.payload_end])
-        second = second & 0x80 | pt
-        self._number(up, seq16, ts, second, codec, payload, elements, arrival_us)
+        self._number(up, seq16, ts, second & 0x80 | pt, payload[2:], elements, arrival_us)
 
     def _may_look(self, peer: Peer, new: bool, now_us: int) -> bool:
         """Bound the work and memory that SSRCs nobody announced can cost."""
@@ -344,12 +351,7 @@ class Intake:
         for held in peer.held:
             stream = peer.streams.get(held.ssrc)
             if type(stream) is Unclaimed:
-                place = layout(held.data, len(held.data))
-                block = held.data[place.extension_start : place.extension_end]
-                try:
-                    elements = extensions.read(place.profile, block)
-                except ValueError:
-                    continue
+                _, elements = self._take_apart(held.data)
                 self._tell(peer, held.ssrc, stream, held.data[1] & 0x7F, elements)
 
     def replay(self, peer: Peer, ssrc: int) -> None:
@@ -359,32 +361,29 @@ class Intake:
             peer.held.remove(held)
         stream = peer.streams.get(ssrc)
         for held in mine:
-            size = len(held.data)
-            self.buffer.view[:size] = held.data
-            place = layout(held.data, size)
+            header = HEADER.unpack_from(held.data)
+            payload, elements = self._take_apart(held.data)
             if type(stream) is Up:
-                self._media(stream, size, place, self._elements(place), held.arrival_us)
+                size = len(held.data)
+                self._media(stream, size, header, payload, elements, held.arrival_us)
             elif type(stream) is Repair:
-                self._repair(stream.up, place, self._elements(place), held.arrival_us)
+                self._repair(stream.up, header, payload, elements, held.arrival_us)
 
     def feed(self, up: Up, packet: bytes | memoryview, arrival_us: int, level: int | None) -> bool:
         """Take a plain packet of a local source in; False when it is dropped."""
-        size, view = len(packet), self.buffer.view
-        if not HEADER_SIZE <= size <= self._limits.datagram:
+        if not HEADER_SIZE <= len(packet) <= self._limits.datagram:
             self._drops["size"] += 1
             return False
-        view[:size] = packet
+        plain = bytes(packet)
         try:
-            place = layout(view, size)
+            payload, elements = self._take_apart(plain)
         except ValueError:
             self._drops["malformed"] += 1
             return False
-        elements = self._elements(place)
         if level is not None:
-            number = up.origin.recv_ids[extensions.AUDIO_LEVEL]
-            elements.setdefault(number, bytes((min(max(-level, 0), 127),)))
+            elements.setdefault(up.origin.level_id, bytes((min(max(-level, 0), 127),)))
         self.heard = True
-        self._media(up, size, place, elements, arrival_us)
+        self._media(up, len(plain), HEADER.unpack_from(plain), payload, elements, arrival_us)
         return True
 
     def expire(self, peer: Peer, now_us: int) -> None:

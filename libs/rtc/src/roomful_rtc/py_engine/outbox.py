@@ -43,6 +43,8 @@ class Outbox:
 
     def take(self, max_items: int) -> tuple[list[Datagram], list[EngineEvent]]:
         """Remove and return up to `max_items` of each."""
+        if not self:
+            return [], []
         datagrams, self.datagrams = self.datagrams[:max_items], self.datagrams[max_items:]
         events, self.events = self.events[:max_items], self.events[max_items:]
         self._wanted.clear()

@@ -95,7 +95,7 @@ class PeerCalls(EngineState):
         for kind, number in (*recv.items(), *send.items()):
             if kind not in KINDS or not 0 < number < MAX_EXTENSION_SETS:
                 raise ValueError(f"no extension {kind!r} with id {number}")
-        row.recv_ids = dict(recv)
+        row.set_recv_ids(dict(recv))
         row.twcc_id = recv.get(extensions.TWCC, 0)
         row.extensions = self._extension_set(send)
         self._intake.look_again(row)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from roomful_rtc.engine import Address, Codec
+from roomful_rtc.extensions import AUDIO_LEVEL
 from roomful_rtc.munge import AUDIO_HISTORY, VIDEO_HISTORY, Packet, Translation
 from roomful_rtc.payload import Inspector
 from roomful_rtc.py_engine.extension_set import ExtensionSet
@@ -26,12 +27,18 @@ Send = Callable[[memoryview | bytes, Any], object]
 class Origin:
     """Where ups come from, a peer or a local source: what the numbers in their packets mean."""
 
-    __slots__ = ("codecs", "recv_ids", "ups")
+    __slots__ = ("codecs", "level_id", "recv_ids", "ups")
 
     def __init__(self, recv_ids: Mapping[str, int] | None = None) -> None:
         self.codecs: Mapping[int, Codec] = {}
-        self.recv_ids: Mapping[str, int] = recv_ids or {}
+        self.set_recv_ids(recv_ids or {})
         self.ups: dict[int, Up] = {}
+
+    def set_recv_ids(self, ids: Mapping[str, int]) -> None:
+        """Say which id means which header extension."""
+        self.recv_ids = ids
+        self.level_id = ids.get(AUDIO_LEVEL, 0)
+        """0: no packet has an element of this id"""
 
 
 class Peer(Origin):

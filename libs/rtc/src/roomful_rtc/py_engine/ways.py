@@ -6,6 +6,7 @@ import ipaddress
 import socket
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 from roomful_rtc.engine import Address
@@ -33,6 +34,11 @@ class Ways:
         self.ambiguous = len(self._v4) > 1 or len(self._v6) > 1
         """an address does not tell the socket to answer from"""
         self._heard: OrderedDict[Address, socket.socket] = OrderedDict()
+        self._orders = cycle([self.sockets[at:] + self.sockets[:at] for at in range(len(sockets))])
+
+    def in_turn(self) -> Sequence[socket.socket]:
+        """Return all sockets, each time beginning with the next one: none keeps the others waiting."""
+        return next(self._orders)
 
     def normalise(self, raw: Any) -> Address:
         """Return `(host, port)` of what `recvfrom` gave; IPv4-mapped IPv6 becomes IPv4."""

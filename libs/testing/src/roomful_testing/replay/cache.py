@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 
 from platformdirs import user_cache_path
 
-from roomful.errors import ConfigError
 from roomful_testing.clip import Film, Picture, Sound
 from roomful_testing.replay.program import FilmProgram, SoundProgram
 
@@ -38,11 +37,11 @@ class ClipCache:
         self._clips: dict[str, Any] = {}
 
     def film(self, program: FilmProgram) -> Film:
-        """Return a film. Raises `ConfigError` where it has to be encoded and PyAV is missing."""
+        """Return a film; encoded when it is first asked for."""
         return self._clip(program.key, _read_film, _film_parts, lambda: _encoder().film(program))
 
     def sound(self, program: SoundProgram) -> Sound:
-        """Return a sound. Raises `ConfigError` where it has to be encoded and PyAV is missing."""
+        """Return a sound; encoded when it is first asked for."""
         return self._clip(program.key, _read_sound, _sound_parts, lambda: _encoder().sound(program))
 
     def _clip(
@@ -92,13 +91,8 @@ class ClipCache:
 
 
 def _encoder() -> Any:
-    try:
-        from roomful_testing.replay import encode  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise ConfigError(
-            "clips are encoded with PyAV when they are first used: "
-            "pip install 'roomful-testing[clips]'"
-        ) from error
+    from roomful_testing.replay import encode  # noqa: PLC0415 - FFmpeg loads slowly, once a clip
+
     return encode
 
 

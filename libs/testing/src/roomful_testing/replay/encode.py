@@ -1,4 +1,4 @@
-"""Clips from programs, with PyAV (extra `clips`): takes about a second, once."""
+"""Clips from programs, with PyAV: takes about a second, once."""
 
 # PyAV leaves type arguments open in its stubs
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false

@@ -101,7 +101,6 @@ async def replay(
 
     Raises:
         InvalidArgument: parameters that cannot be, or that the server does not take.
-        ConfigError: a clip is not there yet, and PyAV is not installed.
         Refused: the server does not let us in.
         TransportError: the server does not answer, or cannot be reached.
     """

@@ -1,0 +1,1 @@
+"""From packets of the link to blocks and pictures, and back."""

@@ -1,0 +1,1 @@
+"""Jobs in real child processes, and the parts that watch over them."""

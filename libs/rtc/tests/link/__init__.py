@@ -1,0 +1,1 @@
+"""The local link without sockets: records, reader, queue, sinks, in virtual time."""

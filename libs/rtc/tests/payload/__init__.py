@@ -1,0 +1,1 @@
+"""Encoded frames to packets and back, of every payload format."""

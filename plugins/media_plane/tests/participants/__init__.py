@@ -1,0 +1,1 @@
+"""Participants that media workers embody."""

@@ -1,0 +1,1 @@
+"""What a client receives, over one peer connection and over two."""
