@@ -105,7 +105,7 @@ async def half_handshakes(arena: Arena) -> None:
     halves = [await joined(arena) for _ in range(24)]
     for client in halves:
         client.peer.hello()
-        client.peer.reading = False
+        client.peer.intake.reading = False
     honest = await joined(arena)
     async with asyncio.timeout(8):
         await honest.peer.secure()

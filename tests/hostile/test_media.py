@@ -42,7 +42,7 @@ class Studio:
         eye = EYE if self.section.kind == "video" else EAR
         await self.publisher.join(self.room, "publisher", CHANNELS, self.section)
         await self.subscriber.join(self.room, "subscriber", CHANNELS, eye)
-        self.subscriber.peer.on_rtp = lambda packet, _: self.heard.append(rtp.parse(packet))
+        self.subscriber.peer.intake.hand_to(lambda packet, _: self.heard.append(rtp.parse(packet)))
         self.publisher.peer.on_rtcp = self._note
         await self.subscriber.subscribe(CHANNELS, eye)
         await self.flowing()

@@ -99,7 +99,7 @@ async def hello_from_a_second_address(arena: Arena) -> None:
             await client.peer.check(remote)
             stranger.sendto(HELLO, remote.address)
             second = RawPeer(client.source)
-            second.remote = remote
+            second.aim(remote)
             second.hello()
             await client.peer.secure()
             second.hello()

@@ -57,7 +57,7 @@ async def silent_after_ice(arena: Arena) -> float:
     """An address that was checked, and no handshake."""
     client = await member(arena, transport=False)
     await client.peer.check(remote_of(client.answer))
-    client.peer.reading = False
+    client.peer.intake.reading = False
     return await ended(client)
 
 
@@ -66,14 +66,14 @@ async def half_handshake(arena: Arena) -> float:
     client = await member(arena, transport=False)
     await client.peer.check(remote_of(client.answer))
     client.peer.hello()
-    client.peer.reading = False
+    client.peer.intake.reading = False
     return await ended(client)
 
 
 async def silent_later(arena: Arena) -> float:
     """Connected, then gone without a word."""
     client = await member(arena)
-    client.peer.reading = False
+    client.peer.intake.reading = False
     return await ended(client)
 
 

@@ -62,7 +62,7 @@ class Ear:
     def __init__(self, client: RawClient) -> None:
         self.came_ns: dict[int, int] = {}
         self.twice = 0
-        client.peer.on_rtp = self._hear
+        client.peer.intake.hand_to(self._hear)
 
     def _hear(self, packet: bytes, came_ns: int) -> None:
         payload = rtp.parse(packet).payload

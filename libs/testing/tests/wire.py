@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from roomful_rtc import rtcp, rtp
 from roomful_testing.peer.description import OPUS, VP8
+from roomful_testing.peer.flows import Flow
 from roomful_testing.peer.srtp import Buffer
 from roomful_testing.peer.stream import OutStream, TransportNumbers
 
@@ -16,6 +17,9 @@ class Wire:
         self.packets: list[rtp.RtpPacket] = []
         self.again: list[bytes] = []
         self.reports: list[rtcp.SenderReport] = []
+        self.receiver_reports: list[rtcp.ReceiverReport] = []
+        self.flows: dict[int, Flow] = {}
+        self.on_rtcp: object = None
 
     def send_sealed(self, size: int) -> memoryview:
         self.packets.append(rtp.parse(bytes(self.buffer.view[:size])))
@@ -25,7 +29,9 @@ class Wire:
         self.again.append(data)
 
     def send_rtcp(self, compound: bytes) -> None:
-        self.reports += [r for r in rtcp.parse(compound) if isinstance(r, rtcp.SenderReport)]
+        parts = rtcp.parse(compound)
+        self.reports += [part for part in parts if isinstance(part, rtcp.SenderReport)]
+        self.receiver_reports += [part for part in parts if isinstance(part, rtcp.ReceiverReport)]
 
     def stream(self, *, audio: bool = False, rid: str = "") -> OutStream:
         return OutStream(

@@ -10,8 +10,9 @@ from typing import Any
 
 from roomful.errors import RoomfulError
 from roomful_testing.clip import STAMP_BYTES
+from roomful_testing.peer.commons import Commons
 from roomful_testing.peer.flows import Latencies
-from roomful_testing.peer.participant import Commons, Participant
+from roomful_testing.peer.participant import Participant
 
 from .clips import FILMS, opus_tone, vp8_film
 from .order import Order, Reading
@@ -35,7 +36,7 @@ class OrderedPeer:
         """kind → CLOCK_REALTIME when the track was asked for"""
         self.first_sent_ns: dict[str, int] = {}
         if Reading(order.reading) is Reading.TIMED:
-            self.participant.transport.on_rtp = self._note_transit
+            self.participant.transport.intake.hand_to(self._note_transit)
 
     async def join(self) -> None:
         """Join, connect the transport, publish what was ordered."""
@@ -69,7 +70,7 @@ class OrderedPeer:
     def report(self) -> None:
         """Tell the server what was received."""
         if self.order.feedback:
-            self.participant.report()
+            self.participant.feedback.report()
 
     def _note_transit(self, packet: bytes, came_ns: int) -> None:
         if packet[1] & 0x80 or len(packet) < STAMPED_BELOW:
@@ -78,7 +79,7 @@ class OrderedPeer:
     def snapshot(self) -> dict[str, Any]:
         """Everything counted so far."""
         transport = self.participant.transport
-        transport.drain()
+        transport.intake.drain()
         return {
             "identity": self.order.identity,
             "left": self.participant.left,

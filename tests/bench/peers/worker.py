@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from roomful_testing.peer.participant import Commons
+from roomful_testing.peer.commons import Commons
 
 from .clips import FILMS, opus_tone, vp8_film
 from .order import Order

@@ -19,9 +19,10 @@ from livekit.protocol import rtc as rtc_proto
 from roomful_rtc import rtp
 from roomful_testing.clip import SOUND_PER_SECOND, SOUND_TICKS, VIDEO_RATE
 from roomful_testing.payload import joined
+from roomful_testing.peer.commons import Commons
 from roomful_testing.peer.description import OPUS, PAYLOAD_TYPES
 from roomful_testing.peer.flows import Flow
-from roomful_testing.peer.participant import Commons, Participant
+from roomful_testing.peer.participant import Participant
 
 KEPT = 20_000
 """packets of a stream, the newest: two minutes of 720p"""
@@ -86,7 +87,7 @@ class Receiver:
         self.streams: dict[int, Received] = {}
         """by SSRC"""
         self._kept = kept
-        participant.transport.on_rtp = self._take
+        participant.transport.intake.hand_to(self._take)
 
     @property
     def left(self) -> str:
@@ -104,7 +105,7 @@ class Receiver:
 
     def ask_key_frame(self, stream: Received) -> None:
         """Ask the server for a key frame."""
-        self.participant.ask_key_frame(stream.ssrc)
+        self.participant.feedback.ask_key_frame(stream.ssrc)
 
     async def choose(self, sid: str, width: int, height: int) -> None:
         """Tell the server how large a video track is shown, from which it chooses a layer."""
@@ -116,7 +117,7 @@ class Receiver:
 
         None while no sender report came.
         """
-        report = self.participant.clocks.get(stream.ssrc)
+        report = self.participant.feedback.clocks.get(stream.ssrc)
         if report is None:
             return None
         rate = SOUND_PER_SECOND * SOUND_TICKS if stream.flow.pt == OPUS else VIDEO_RATE
@@ -166,7 +167,7 @@ async def receive(
 async def _report(participant: Participant) -> None:
     while True:
         await asyncio.sleep(REPORT_EVERY_S)
-        participant.report()
+        participant.feedback.report()
 
 
 def _begins(codec: str, payload: bytes) -> bool:

@@ -65,7 +65,7 @@ class Metronome:
         if self._transports and now >= self._turn_at - self._early_s:
             self._turn_at = now + self._turn_s
             for transport in self._transports:
-                transport.drain()
+                transport.intake.drain()
         dues = [player.due for player in self._players]
         if self._transports:
             dues.append(self._turn_at)

@@ -3,61 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Self
 
-import aiohttp
 from aiortc import RTCSctpTransport
 from livekit.protocol import models, rtc
 
-from roomful.errors import (
-    InvalidArgument,
-    RemoteProtocolError,
-    RoomfulError,
-    TransportTimeout,
-)
-from roomful_rtc import rtcp
+from roomful.errors import InvalidArgument, RoomfulError, TransportTimeout
 from roomful_testing.clip import Film, Sound
 from roomful_testing.peer import channels
+from roomful_testing.peer.commons import Commons
 from roomful_testing.peer.description import PAYLOAD_TYPES, RIDS, Answer, Remote, Section
-from roomful_testing.peer.dtls import Certificate
-from roomful_testing.peer.metronome import Metronome
+from roomful_testing.peer.feedback import Feedback
 from roomful_testing.peer.negotiation import Negotiation
 from roomful_testing.peer.player import FilmPlayer, Player, SoundPlayer
 from roomful_testing.peer.signalling import SignalSocket
-from roomful_testing.peer.srtp import Buffer
 from roomful_testing.peer.stream import OutStream, TransportNumbers
 from roomful_testing.peer.transport import Transport
 
 CONNECTED_WITHIN_S = 20.0
-DOWNLINK = 50_000_000
-"""bit/s that receivers say they can take"""
 _QUALITIES = (models.LOW, models.MEDIUM, models.HIGH)
-
-
-@dataclass(frozen=True, slots=True)
-class Commons:
-    """What the participants of one loop may share; made inside it."""
-
-    session: aiohttp.ClientSession
-    certificate: Certificate
-    buffer: Buffer
-    metronome: Metronome
-
-    @classmethod
-    def make(cls, metronome: Metronome | None = None) -> Self:
-        """Return new ones, but for a metronome that there is."""
-        session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        return cls(session, Certificate(), Buffer(), metronome or Metronome())
-
-    async def close(self) -> None:
-        """Free them."""
-        self.metronome.stop()
-        await self.session.close()
 
 
 class Participant:
@@ -73,14 +39,10 @@ class Participant:
             videos: the same.
         """
         self.transport = Transport(commons.certificate, commons.buffer)
-        self.transport.on_rtcp = self._on_rtcp
         self.players: list[Player] = []
-        self.clocks: dict[int, rtcp.SenderReport] = {}
-        """SSRC → the newest report of its sender"""
+        self.feedback = Feedback(self.transport, self.players)
         self.joined_s = 0.0
         """from knocking to being in; the transport comes after it"""
-        self.broken_reports = 0
-        """RTCP of the server that is against the rules"""
         self.association: RTCSctpTransport | None = None
         self._commons = commons
         sections = [Section("audio")] * audios + [Section("video")] * videos
@@ -93,7 +55,6 @@ class Participant:
         self._layers: dict[str, list[FilmPlayer]] = {}
         """track SID → its layers, the smallest first"""
         self._numbers = TransportNumbers()
-        self._ssrc = secrets.randbits(32)
         self._connecting: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()
         self._problem: RoomfulError | None = None
@@ -263,34 +224,6 @@ class Participant:
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    # --- feedback -------------------------------------------------------------------------------
-
-    def _on_rtcp(self, packet: bytes) -> None:
-        try:
-            parts = rtcp.parse(packet)
-        except RemoteProtocolError:
-            self.broken_reports += 1
-            return
-        for part in parts:
-            match part:
-                case rtcp.SenderReport():
-                    self.clocks[part.ssrc] = part
-                case rtcp.Pli(media=ssrc):
-                    self._want_key_frames({ssrc})
-                case rtcp.Fir(entries=entries):
-                    self._want_key_frames({ssrc for ssrc, _ in entries})
-                case rtcp.Nack(media=ssrc, seq16s=seq16s):
-                    for player in self.players:
-                        if player.stream.ssrc == ssrc:
-                            player.stream.resend(seq16s)
-                case _:
-                    pass
-
-    def _want_key_frames(self, ssrcs: set[int]) -> None:
-        for player in self.players:
-            if player.stream.ssrc in ssrcs:
-                player.want_key_frame()
-
     def _on_quality(self, update: rtc.SubscribedQualityUpdate) -> None:
         """Stop layers that nobody looks at, as clients with dynacast do."""
         layers = self._layers.get(update.track_sid, ())
@@ -298,34 +231,6 @@ class Participant:
         for quality in named[0] if named else update.subscribed_qualities:
             if quality.quality < len(layers):
                 layers[quality.quality].want(quality.enabled)
-
-    def report(self) -> None:
-        """Send receiver reports and a bandwidth estimate, as receivers do once a second."""
-        flows = self.transport.flows
-        if not flows:
-            return
-        blocks = [
-            rtcp.ReportBlock(
-                ssrc=ssrc,
-                fraction_lost=0,
-                lost=flow.gaps,
-                highest_seq=flow.highest & 0xFFFFFFFF,
-                jitter=random.randrange(40),  # noqa: S311 - no secret
-                lsr=clock.ntp >> 16 & 0xFFFFFFFF if (clock := self.clocks.get(ssrc)) else 0,
-                dlsr=0,
-            )
-            for ssrc, flow in flows.items()
-        ]
-        size = rtcp.MAX_BLOCKS
-        parts = [rtcp.build_rr(self._ssrc, blocks[at : at + size])
-                 for at in range(0, len(blocks), size)]  # fmt: skip
-        parts.append(rtcp.build_remb(self._ssrc, DOWNLINK, list(flows)[:50]))
-        self.transport.send_rtcp(rtcp.compound(parts))
-
-    def ask_key_frame(self, ssrc: int) -> None:
-        """Ask for a key frame of a stream that comes."""
-        report = rtcp.build_rr(self._ssrc)
-        self.transport.send_rtcp(rtcp.compound((report, rtcp.build_pli(self._ssrc, ssrc))))
 
 
 def _new_ssrc() -> int:

@@ -1,18 +1,13 @@
 """The transport of a raw peer: one UDP socket with checks, DTLS and SRTP, driven step by step.
 
 `connect` goes all the way; `check`, `hello` and `secure` are the steps of it, so that an attacker can
-leave one out, do one twice or do it wrong. What comes is read at once, or in turns by `drain` after
-`watch(False)`: the kernel's buffer holds what comes meanwhile, and hundreds of packets share one look.
-
-RTP is counted by SSRC (`flows`) and one packet in `SAMPLE` is decrypted; once `on_rtp` is set, every
-packet is decrypted and handed to it with the kernel's arrival time, which a busy process does not delay.
+leave one out, do one twice or do it wrong. What comes is read at once, or in turns by `intake.drain`
+after `watch(False)`: the kernel's buffer holds what comes meanwhile, and hundreds of packets share one look.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -21,21 +16,11 @@ from roomful_testing.peer.description import Credentials, Remote
 from roomful_testing.peer.dtls import Certificate, Handshake
 from roomful_testing.peer.flows import Flow
 from roomful_testing.peer.ice import Checks
+from roomful_testing.peer.intake import Intake
 from roomful_testing.peer.srtp import Buffer, Ciphers
-from roomful_testing.peer.wall import wall_ns
 
-RtpReceiver = Callable[[bytes, int], None]
-"""(decrypted packet, ns of CLOCK_REALTIME at which the kernel took it)"""
-
-RECEIVE_BUFFER = 4 << 20
-SAMPLE = 32
-PACKETS_PER_LOOK = 256
-"""that are handed on before others of the loop get their turn"""
 CHECK_EVERY_S, CHECK_AGAIN_S = 2.5, 0.1
 PATIENCE_S = 15.0
-_SO_TIMESTAMPNS = 35  # Linux; not in Python's socket module
-_NUMBERS = struct.Struct("!2xH4xI")
-_TIMESPEC = struct.Struct("@qq")
 
 
 class Transport:
@@ -58,25 +43,18 @@ class Transport:
         self.checks = Checks()
         self.fingerprint = certificate.fingerprint
         """as announced; change it before the offer is made to announce a wrong one"""
-        self.flows: dict[int, Flow] = {}
-        """SSRC → what came of it; bounded by what the server sends"""
         self.remote: Remote | None = None
         self.handshake: Handshake | None = None
-        self.ciphers: Ciphers | None = None
         self.on_rtcp: Callable[[bytes], None] | None = None
         """takes compound packets"""
         self.on_record: Callable[[bytes], None] | None = None
         """takes application data of DTLS: SCTP packets"""
-        self.reading = True
-        """False: what comes is taken and ignored"""
         self.answered, self.secured, self.ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._certificate, self._buffer = certificate, buffer or Buffer()
-        self._on_rtp: RtpReceiver | None = None
         self._problem = ""
         self._loop = asyncio.get_running_loop()
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        self.socket.bind((source, 0))
+        self.intake = Intake(source, self._buffer, self._other)
+        self.socket = self.intake.socket
         self._watched = False
         self.watch(True)
 
@@ -91,19 +69,18 @@ class Transport:
         return self.remote is None or self.remote.setup != "active"
 
     @property
-    def on_rtp(self) -> RtpReceiver | None:
-        """Who is handed every packet; None: packets are counted."""
-        return self._on_rtp
+    def flows(self) -> dict[int, Flow]:
+        """SSRC → what came of it."""
+        return self.intake.flows
 
-    @on_rtp.setter
-    def on_rtp(self, receiver: RtpReceiver | None) -> None:
-        self._on_rtp = receiver
-        if receiver is not None:
-            self.socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    @property
+    def ciphers(self) -> Ciphers | None:
+        """SRTP, once there are keys."""
+        return self.intake.ciphers
 
     def close(self) -> None:
         """Free the socket without a word."""
-        self.reading = False
+        self.intake.reading = False
         self.watch(False)
         self.socket.close()
 
@@ -114,9 +91,9 @@ class Transport:
             self.flush()
 
     def watch(self, on: bool) -> None:
-        """Read as soon as something comes, or only when `drain` is called."""
+        """Read as soon as something comes, or only when the intake is drained."""
         if on and not self._watched:
-            self._loop.add_reader(self.socket, self.drain)
+            self._loop.add_reader(self.socket, self.intake.drain)
         elif self._watched and not on:
             self._loop.remove_reader(self.socket)
         self._watched = on
@@ -132,15 +109,19 @@ class Transport:
         await self.check(remote)
         await self.secure()
 
+    def aim(self, remote: Remote) -> None:
+        """Send to this one from now on."""
+        self.remote = remote
+        with suppress(OSError):  # what has no way out is found by the silence
+            self.socket.connect(remote.address)
+
     async def check(self, remote: Remote) -> None:
         """ICE: send a check that nominates until it is answered.
 
         Raises:
             TransportTimeout: it was not.
         """
-        self.remote = remote
-        with suppress(OSError):  # what has no way out is found by the silence
-            self.socket.connect(remote.address)
+        self.aim(remote)
         with _limit("no check was answered"):
             async with asyncio.timeout(PATIENCE_S):
                 while not self.answered.is_set():
@@ -235,92 +216,7 @@ class Transport:
         for datagram in self.handshake.outgoing():
             self.send_raw(datagram)
 
-    # --- receiving ------------------------------------------------------------------------------
-
-    def drain(self) -> None:
-        """Take in what waits."""
-        if self._on_rtp is not None:
-            self._hand_on(self._on_rtp)
-        else:
-            self._count_all()
-
-    def _count_all(self) -> None:
-        view, receive, flows, numbers = (
-            self._buffer.view, self.socket.recv_into, self.flows, _NUMBERS.unpack_from,
-        )  # fmt: skip
-        while True:
-            try:
-                size = receive(view)
-            except BlockingIOError:
-                return
-            except ConnectionError:
-                continue  # the echo of an earlier send; what waits is not lost
-            except OSError:
-                return
-            if 127 < view[0] < 192 and not 191 < view[1] < 224 and size >= _NUMBERS.size:
-                seq16, ssrc = numbers(view)
-                flow = flows.get(ssrc)
-                if flow is None:
-                    self._begin(size, seq16, ssrc, wall_ns())
-                    continue
-                flow.packets += 1
-                flow.bytes += size
-                if (seq16 - flow.highest) & 0xFFFF == 1:
-                    flow.highest += 1
-                else:
-                    flow.advance(seq16)
-                if not flow.packets % SAMPLE:
-                    self._open(flow, size)
-            elif self.reading:
-                self._other(bytes(view[:size]))
-
-    def _hand_on(self, receiver: RtpReceiver) -> None:
-        """The same with the kernel's times; every packet is decrypted and handed on."""
-        view = self._buffer.view
-        for _ in range(PACKETS_PER_LOOK):
-            try:
-                size, notes, _, _ = self.socket.recvmsg_into([view], 64)
-            except BlockingIOError:
-                return
-            except ConnectionError:
-                continue
-            except OSError:
-                return
-            if not self.reading:
-                continue
-            if not (127 < view[0] < 192) or 191 < view[1] < 224 or size < _NUMBERS.size:
-                self._other(bytes(view[:size]))
-                continue
-            came_ns = _arrival_ns(notes)
-            seq16, ssrc = _NUMBERS.unpack_from(view)
-            plain = self._count(size, seq16, ssrc, came_ns)
-            if plain:
-                receiver(bytes(view[:plain]), came_ns)
-
-    def _count(self, size: int, seq16: int, ssrc: int, came_ns: int) -> int:
-        flow = self.flows.get(ssrc)
-        if flow is None:
-            return self._begin(size, seq16, ssrc, came_ns)
-        flow.packets += 1
-        flow.bytes += size
-        flow.advance(seq16)
-        return self._open(flow, size)
-
-    def _begin(self, size: int, seq16: int, ssrc: int, now_ns: int) -> int:
-        pt = self._buffer.view[1] & 0x7F
-        flow = self.flows[ssrc] = Flow(pt, seq16, seq16, now_ns, bytes=size)
-        return self._open(flow, size)
-
-    def _open(self, flow: Flow, size: int) -> int:
-        """Decrypt a packet in its place; return the size of the plain one, 0 for a forged one."""
-        if self.ciphers is None:
-            return 0
-        plain = self._buffer.open(self.ciphers.rx, size)
-        if plain:
-            flow.authentic += 1
-        else:
-            flow.refused += 1
-        return plain
+    # --- what comes -----------------------------------------------------------------------------
 
     def _other(self, data: bytes) -> None:
         first = data[0] if data else 255
@@ -353,7 +249,7 @@ class Transport:
             self.ended.set()
             return
         if handshake.keys is not None and self.ciphers is None:
-            self.ciphers = Ciphers(handshake.keys)
+            self.intake.ciphers = Ciphers(handshake.keys)
             self.secured.set()
         self.flush()
         for record in records:
@@ -373,12 +269,3 @@ def _limit(problem: str) -> Iterator[None]:
         yield
     except TimeoutError:
         raise TransportTimeout(f"{problem} within {PATIENCE_S:g} s") from None
-
-
-def _arrival_ns(notes: list[tuple[int, int, bytes]]) -> int:
-    """The kernel's time of a datagram; ours for one that came before it was asked to note them."""
-    for level, kind, data in notes:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
-            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
-            return seconds * 1_000_000_000 + nanoseconds
-    return wall_ns()

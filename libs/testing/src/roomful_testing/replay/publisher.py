@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from roomful.errors import InvalidArgument
 from roomful_testing.clip import Film, Sound
+from roomful_testing.peer.commons import Commons
 from roomful_testing.peer.metronome import Metronome
-from roomful_testing.peer.participant import Commons, Participant
+from roomful_testing.peer.participant import Participant
 from roomful_testing.peer.player import FilmPlayer
 from roomful_testing.replay.cache import ClipCache
 from roomful_testing.replay.program import CODECS, FilmProgram, SoundProgram
