@@ -257,7 +257,7 @@ async def test_packets_lost_on_the_way_are_sent_again(
         publishing(lossy, room_name) as publisher,
     ):
         await until(lambda: receiver.track(publisher.video_sid) is not None)
-        relay.weather = Weather(loss=0.03)
+        relay.weather = Weather(loss=0.08)
         await asyncio.sleep(LONG_S)
         relay.weather = Weather()
         await asyncio.sleep(SHORT_S)
