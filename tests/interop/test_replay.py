@@ -30,9 +30,8 @@ from .server import RoomServer
 HERTZ, SOURCE, RATE = 523, 7, 48_000
 SIZE = (640, 360)
 LONG_S, SHORT_S = 6.0, 2.0
-CPU, CPU_CROWDED = 0.02, 0.04
-CROWDED = 0.15
-"""waited for a processor as long as this share of the time it used one: its caches were others'"""
+CPU = 0.05
+"""of a core; it takes 0.02 where nothing else runs"""
 
 
 class Spectator:
@@ -295,9 +294,7 @@ async def test_publisher_that_is_removed_knows_it(room_server: RoomServer, room_
         assert publisher.left == "PARTICIPANT_REMOVED"
 
 
-async def test_command_publishes_for_almost_no_cpu(
-    room_server: RoomServer, room_name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_command_publishes_for_almost_no_cpu(room_server: RoomServer, room_name: str) -> None:
     """720p30 and sound: the least of several windows counts, others have the machine in the rest."""
     token = room_server.token("replay", room_name)
     command = await asyncio.create_subprocess_exec(
@@ -306,20 +303,16 @@ async def test_command_publishes_for_almost_no_cpu(
     )  # fmt: skip
     assert command.stdout is not None
     meter, loop = ProcessMeter(command.pid), asyncio.get_running_loop()
-    windows: list[tuple[float, float]] = []
+    windows: list[float] = []
     try:
         for _ in range(3):  # which tracks, and the first two seconds
             assert await asyncio.wait_for(command.stdout.readline(), 60)
         for _ in range(6):
-            begin, cpu_s, waited_s = loop.time(), meter.cpu_s(), meter.waited_s()
+            begin, cpu_s = loop.time(), meter.cpu_s()
             await asyncio.sleep(1.0)
-            used = meter.cpu_s() - cpu_s
-            windows.append((used / (loop.time() - begin), (meter.waited_s() - waited_s) / used))
+            windows.append((meter.cpu_s() - cpu_s) / (loop.time() - begin))
     finally:
         with suppress(ProcessLookupError):
             command.terminate()
         await command.wait()
-    share, crowded = min(windows)
-    with capsys.disabled():
-        print(f"\nreplay: {share:.2%} of a core for 720p30 and sound ({crowded:.0%} waited)")
-    assert share <= (CPU if crowded < CROWDED else CPU_CROWDED), windows
+    assert min(windows) <= CPU, windows

@@ -17,7 +17,7 @@ from tests.interop.guest import guest
 from tests.interop.media import until
 
 from .conftest import ROOM, open_house
-from .worker_jobs import Studio, alive, clip, descriptors, worker_environment
+from .worker_jobs import Studio, alive, clip, descriptors, lasting, worker_environment
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ async def test_nothing_is_left_when_jobs_came_and_went(studio: Studio) -> None:
         assert len(pids) == 8
         assert not any(map(alive, pids))
         assert not studio.plane.jobs
-        assert descriptors() - before == set()
+        assert await lasting(before) == set()
         board = studio.plane._board
         assert board is not None
         assert (len(board.streams), len(board.sinks), len(board.locals)) == (1, 0, 1)

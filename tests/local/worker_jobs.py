@@ -144,6 +144,17 @@ def descriptors() -> set[str]:
     return found
 
 
+async def lasting(before: set[str]) -> set[str]:
+    """New descriptors that are there for 5 s: a thread that reads a file has one for a moment."""
+    new = descriptors() - before
+    for _ in range(50):
+        if not new:
+            break
+        await asyncio.sleep(0.1)
+        new &= descriptors()
+    return new
+
+
 @dataclass(frozen=True, slots=True)
 class Witness:
     """A wire publisher and a wire subscriber in a process of their own."""

@@ -88,6 +88,18 @@ class HandingUp(EngineSuite):
         assert rig.engine.stats().drops["handed_up_full"] == 12
         rig.close()
 
+    def test_one_peer_is_handed_up_a_bounded_number_in_a_turn(self, rig: Rig) -> None:
+        loud, quiet = rig.party(), rig.party()
+        for _ in range(100):
+            loud.send_raw(b"\x16" + bytes(20))
+        quiet.send_raw(b"\x16" + bytes(20))
+        rig.turn()
+        assert [item.peer for item in rig.handed_up] == [loud.peer] * 64 + [quiet.peer]
+        assert rig.engine.stats().drops["handed_up_peer"] == 36
+        loud.send_raw(b"\x16" + bytes(20))
+        rig.turn()
+        assert len(rig.handed_up) == 66
+
     def test_send_goes_to_an_address_or_a_peer(self, rig: Rig) -> None:
         party = rig.party()
         assert rig.engine.send(party.addr, b"to the address")

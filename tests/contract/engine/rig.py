@@ -145,6 +145,7 @@ class Rig:
         self.handed_up: list[Datagram] = []
         self._parties: list[Party] = []
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         sock.bind(("127.0.0.1", 0))
         self.addr: Address = sock.getsockname()
         self.engine = make(

@@ -40,6 +40,8 @@ class EngineLimits:
     downs: int = 65536
     ssrcs_per_peer: int = 64
     handed_up: int = 4096
+    handed_up_per_peer: int = 64
+    """within a turn: who floods is dropped where it costs least, and others do not wait"""
     datagram: int = 1500
     video_history: int = 512
     audio_history: int = 200

@@ -15,7 +15,7 @@ from roomful_rtc.py_engine.forwarder import PACKETS_PER_TURN
 from roomful_rtc.py_engine.peer_calls import PeerCalls
 from roomful_rtc.py_engine.up_calls import UpCalls
 
-DATAGRAMS_PER_TURN = 64
+DATAGRAMS_PER_TURN = 256
 
 
 def monotonic_us() -> int:
@@ -53,6 +53,7 @@ class PyEngine(PeerCalls, UpCalls, DownCalls):
                 self._woken = False
                 os.eventfd_read(self._wakeup)
             forwarder = self._forwarder
+            self._intake.turn += 1
             forwarder.budget = PACKETS_PER_TURN
             forwarder.run()
             if not forwarder.jobs:
@@ -72,7 +73,7 @@ class PyEngine(PeerCalls, UpCalls, DownCalls):
         return self._clockwork.next_turn(self._now_us())
 
     def _drain(self) -> None:
-        """Read up to 64 datagrams, each turn from another socket first; end with the budget."""
+        """Read a bounded number of datagrams, each turn from another socket first; end with the budget."""
         left = DATAGRAMS_PER_TURN
         forwarder, intake, ways, now_us = self._forwarder, self._intake, self._ways, self._now_us
         view = intake.buffer.view

@@ -55,6 +55,8 @@ class Intake:
     def __init__(self, outbox: Outbox, forwarder: Forwarder, limits: EngineLimits) -> None:
         self.buffer = Buffer(limits.datagram + SLACK)
         self.by_addr: dict[Address, Peer] = {}
+        self.turn = 0
+        """number of the engine's turn"""
         self.heard = False
         """a packet came since the windows were last looked at, or one of them is open"""
         self._outbox = outbox
@@ -90,6 +92,13 @@ class Intake:
             self._drops["junk"] += 1
 
     def _hand_up(self, peer: Peer | None, size: int, addr: Address, arrival_us: int) -> None:
+        if peer is not None:
+            if peer.handed_up_turn != self.turn:
+                peer.handed_up_turn, peer.handed_up = self.turn, 0
+            if peer.handed_up >= self._limits.handed_up_per_peer:
+                self._drops["handed_up_peer"] += 1
+                return
+            peer.handed_up += 1
         data = bytes(self.buffer.view[:size])
         self._outbox.datagram(Datagram(peer.handle if peer else 0, addr, data, arrival_us))
 

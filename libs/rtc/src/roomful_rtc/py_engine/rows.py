@@ -51,6 +51,8 @@ class Peer(Origin):
         "auth_failures",
         "downs",
         "extensions",
+        "handed_up",
+        "handed_up_turn",
         "handle",
         "held",
         "looks",
@@ -91,6 +93,8 @@ class Peer(Origin):
         self.held: deque[Held] = deque()  # bounded by `intake.HELD_PACKETS`
         self.looks = 0
         self.looks_from_us = 0
+        self.handed_up = self.handed_up_turn = 0
+        """datagrams handed up in the turn of this number"""
         self.packets_in = 0
         self.packets_gone = 0
         """packets sent by downs since removed"""
