@@ -21,7 +21,7 @@ from roomful.plugin.manager import PluginManager
 from roomful.room.factories import JoinRequest
 from roomful.room.session import RoomSession
 from roomful.server import RoomServer
-from roomful.settings import Settings
+from roomful.settings import LimitsSettings, Settings
 from roomful_ingress.config import IngressConfig
 from roomful_ingress.plugin import IngressPlugin
 
@@ -142,8 +142,10 @@ async def open_house(data_dir: Path, **config: Any) -> AsyncIterator[House]:
     manager.register(IngressPlugin(IngressConfig(**config)), "ingress", "roomful-ingress", "0")
     manager.register(third, "third", "third-party", "1")
     manager.finish()
-    settings = Settings(port=0, data_dir=data_dir, keys={KEY: SecretStr(SECRET)}, mode="dev")
-    settings.limits.max_cpu = 64.0
+    settings = Settings(
+        port=0, data_dir=data_dir, keys={KEY: SecretStr(SECRET)}, mode="dev",
+        limits=LimitsSettings(max_cpu=64.0),
+    )  # fmt: skip
     async with RoomServer(settings, plugins=manager) as server:
         yield House(server, third)
 

@@ -59,6 +59,10 @@ def test_a_source_is_fitted_never_enlarged_and_higher_layers_left_out():
     assert [(la.width, la.height) for la in fitted(layers, 1280, 720)] == [
         (320, 180), (640, 360), (1280, 720),
     ]  # fmt: skip
-    assert [(la.width, la.height) for la in fitted(layers, 640, 480)] == [(240, 180), (480, 360), (640, 480)]
+    assert [(la.width, la.height) for la in fitted(layers, 640, 480)] == [
+        (240, 180),
+        (480, 360),
+        (640, 480),
+    ]
     small = fitted(layers, 300, 100)
     assert [(la.quality, la.width, la.height) for la in small] == [(VideoQuality.LOW, 300, 100)]

@@ -181,7 +181,6 @@ async def test_more_sessions_than_the_settings_allow_are_refused(tmp_path):
 
 async def test_admission_is_the_servers(house):
     made = await house.define()
-    house.server.limits.max_cpu = 0.0
     encoder = Encoder(house.server)
 
     with pytest.raises(ResourceExhausted, match="server busy"):

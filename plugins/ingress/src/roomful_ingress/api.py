@@ -90,9 +90,7 @@ class IngressService:
     ) -> ingress.IngressInfo:
         """Change what is given; a session that runs takes what can change while it runs."""
         was = await self._catalogue.get(_named(request.ingress_id))
-        changes: dict[str, Any] = {
-            name: text for name in TEXTS if (text := getattr(request, name))
-        }
+        changes: dict[str, Any] = {name: text for name in TEXTS if (text := getattr(request, name))}
         if request.HasField("audio"):
             changes["audio"] = audio_from_wire(request.audio)
         if request.HasField("video"):

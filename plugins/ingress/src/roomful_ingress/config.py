@@ -14,7 +14,8 @@ class IngressConfig(BaseModel):
 
     max_sessions: int = Field(100, ge=1, description="publishers connected at a time")
     on_busy: Literal["refuse", "takeover"] = Field(
-        "refuse", description="what a second publisher with the same key gets; takeover: newest wins"
+        "refuse",
+        description="what a second publisher with the same key gets; takeover: newest wins",
     )
     rtmp_base_url: str = Field(
         "", description="URL that answers name for RTMP; empty: where the listener is"

@@ -183,9 +183,7 @@ class Sessions:
     def _event(self, session: Session, name: str) -> PluginEvent:
         """The event as webhooks send it. The stream key stays here: the log is not sealed."""
         definition = replace(session.definition, stream_key="")
-        info = info_to_wire(
-            definition, session.state, self._inputs.url(definition), session.tracks
-        )
+        info = info_to_wire(definition, session.state, self._inputs.url(definition), session.tracks)
         return PluginEvent(
             name, session.room_info, {"ingressInfo": json_format.MessageToDict(info)}
         )

@@ -100,6 +100,4 @@ def supersedes(new: State, stored: State | None) -> bool:
     """Whether `new` may replace what is stored: late words of a replaced session may not."""
     if stored is None:
         return True
-    return (
-        new.started_at_ns >= stored.started_at_ns and new.updated_at_ns >= stored.updated_at_ns
-    )
+    return new.started_at_ns >= stored.started_at_ns and new.updated_at_ns >= stored.updated_at_ns
