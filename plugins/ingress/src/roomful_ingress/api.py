@@ -9,7 +9,7 @@ from livekit.protocol import ingress, models
 
 from roomful.api.service import RpcMethod, RpcService
 from roomful.auth.grants import Grants
-from roomful.errors import InvalidArgument
+from roomful.errors import InvalidArgument, Unimplemented
 from roomful.ids import INGRESS, new_sid
 from roomful_ingress.catalogue import PAGE, Catalogue
 from roomful_ingress.definition import Definition, InputType, key_digest, new_stream_key
@@ -82,6 +82,7 @@ class IngressService:
             **{name: getattr(request, name) for name in TEXTS},
         )  # fmt: skip
         check_definition(definition)
+        _check_offered(definition)
         await self._catalogue.put(definition)
         return await self._answer(definition)
 
@@ -105,6 +106,7 @@ class IngressService:
             changes["enable_transcoding"] = transcoding
         definition = replace(was, **changes)
         check_definition(definition)
+        _check_offered(definition)
         await self._catalogue.put(definition)
         if (session := self._sessions.live(definition.ingress_id)) is not None:
             session.redefine(definition)
@@ -160,6 +162,11 @@ def _transcoding(
     request: ingress.CreateIngressRequest | ingress.UpdateIngressRequest,
 ) -> bool | None:
     return request.enable_transcoding if request.HasField("enable_transcoding") else None
+
+
+def _check_offered(definition: Definition) -> None:
+    if definition.input_type is InputType.WHIP and definition.transcodes:
+        raise Unimplemented("WHIP_INPUT: transcoding is not offered; media is forwarded as it is")
 
 
 def _check_bypass(kind: InputType) -> None:
