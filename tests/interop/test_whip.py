@@ -100,11 +100,13 @@ async def test_aiortc_is_seen_and_heard_and_the_api_tells_the_truth(
             assert await publisher.delete() == 404
     state = await state_of(server, made.ingress_id)
     assert state.status == INACTIVE and state.ended_at >= state.started_at
-    ours = [e for e in inbox.events if e.ingress_info.ingress_id == made.ingress_id]
-    await until(lambda: "ingress_ended" in inbox.names(room_name), what="webhook")
-    ours = [e for e in inbox.events if e.ingress_info.ingress_id == made.ingress_id]
-    assert [e.event for e in ours] == ["ingress_started", "ingress_ended"]
-    assert not any(e.ingress_info.stream_key for e in ours)
+
+    def ours() -> dict[str, api.WebhookEvent]:
+        return {e.event: e for e in inbox.events if e.ingress_info.ingress_id == made.ingress_id}
+
+    await until(lambda: "ingress_ended" in ours(), what="webhook")
+    assert list(ours()) == ["ingress_started", "ingress_ended"]
+    assert not any(e.ingress_info.stream_key for e in ours().values())
 
 
 @pytest.mark.parametrize("flags", ["", "dtls_active"], ids=["passive", "active"])
