@@ -19,7 +19,7 @@ MAX_ITEMS = 4096
 """values of one message, all levels together"""
 
 _NUMBER, _BOOLEAN, _STRING, _OBJECT, _NULL = 0, 1, 2, 3, 5
-_OBJECT_END, _STRICT_ARRAY, _LONG_STRING = 9, 10, 12
+_ECMA_ARRAY, _OBJECT_END, _STRICT_ARRAY, _LONG_STRING = 8, 9, 10, 12
 
 
 def decode(data: bytes) -> list[Value]:
@@ -56,29 +56,30 @@ class _Reader:
         self._items += 1
         if depth > MAX_DEPTH or self._items > MAX_ITEMS:
             raise RemoteProtocolError("AMF0: values are nested too deep, or too many")
-        match self.number(1):
+        marker = self.number(1)
+        if marker in (_OBJECT, _ECMA_ARRAY):
+            self.take(4 if marker == _ECMA_ARRAY else 0)  # a count that encoders do not keep to
+            return self._properties(depth)
+        if marker == _STRICT_ARRAY:
+            return self._array(depth)
+        return self._scalar(marker)
+
+    def _scalar(self, marker: int) -> Value:
+        match marker:
             case 0:
-                return cast(float, struct.unpack(">d", self.take(8))[0])
+                return struct.unpack(">d", self.take(8))[0]
             case 1:
                 return self.number(1) != 0
             case 2:
                 return self.text()
-            case 3:
-                return self._properties(depth)
             case 5 | 6:
                 return None
-            case 8:
-                self.take(4)  # a count that encoders do not keep to
-                return self._properties(depth)
-            case 10:
-                return self._array(depth)
             case 11:
-                moment = cast(float, struct.unpack(">d", self.take(8))[0])
-                self.take(2)  # time zone, always 0
-                return moment
+                # behind it a time zone, always 0
+                return struct.unpack(">d", self.take(10)[:8])[0]
             case 12:
                 return self.text(4)
-            case marker:
+            case _:
                 raise RemoteProtocolError(f"AMF0: type {marker} is not expected")
 
     def _properties(self, depth: int) -> dict[str, Value]:

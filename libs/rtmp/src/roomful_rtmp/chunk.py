@@ -90,9 +90,8 @@ class ChunkReader:
 
     def _head(self, at: int) -> _Head | None:
         buffer = self._buffer
-        if len(buffer) < at + 3:
-            if len(buffer) <= at:
-                return None
+        if len(buffer) <= at:
+            return None
         first = buffer[at]
         form, csid, size = first >> 6, first & 0x3F, 1
         if csid < 2:
@@ -117,7 +116,12 @@ class ChunkReader:
         if len(buffer) < at + size + 4:
             return None
         extended = int.from_bytes(buffer[at + size : at + size + 4], "big")
-        if form == 3 and known is not None and known.in_message and not self._repeats(known, extended):
+        if (
+            form == 3
+            and known is not None
+            and known.in_message
+            and not self._repeats(known, extended)
+        ):
             return _Head(size, csid, form, fields, None)  # old encoders leave it out here
         return _Head(size + 4, csid, form, fields, extended)
 
