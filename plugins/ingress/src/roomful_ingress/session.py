@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from roomful.auth.grants import Grants
-from roomful.errors import AlreadyExists, NotFound
-from roomful.limits import Lease
+from roomful.errors import AlreadyExists, NotFound, ResourceExhausted
+from roomful.limits import Lease, Refused
 from roomful.model.enums import DisconnectReason, ParticipantKind
 from roomful.model.events import RoomInfo
 from roomful.model.participant import Participant
@@ -16,8 +16,8 @@ from roomful.room.connection import Connection
 from roomful.room.factories import JoinRequest
 from roomful.room.session import RoomSession
 from roomful_ingress.definition import Definition
-from roomful_ingress.encoding import AudioOptions, VideoOptions
-from roomful_ingress.presets import AudioTarget, VideoTarget, audio_target, video_target
+from roomful_ingress.encoding import AudioOptions, LayerOptions, VideoOptions
+from roomful_ingress.presets import AudioTarget, VideoTarget, audio_target, fitted, video_target
 from roomful_ingress.state import AudioState, State, VideoState, ended, publishing
 
 if TYPE_CHECKING:
@@ -110,6 +110,21 @@ class Session:
     def audio_target(self) -> AudioTarget:
         """How audio is encoded where it must be."""
         return audio_target(self.definition.audio)
+
+    def video_layers(self, width: int, height: int) -> tuple[LayerOptions, ...]:
+        """Fit a source of this size into the layers that are wanted, lowest first."""
+        return fitted(self.video_target.layers, width, height)
+
+    def admit(self, cores: float) -> Lease:
+        """Set cores aside for encoding; the caller releases them, or gives them to a job.
+
+        Raises:
+            ResourceExhausted: none are free.
+        """
+        lease = self._host.server.limits.admit("ingress", cores, self.definition.room_name)
+        if isinstance(lease, Refused):
+            raise ResourceExhausted(f"server busy: {lease.error().message}")
+        return lease
 
     @property
     def is_over(self) -> bool:
