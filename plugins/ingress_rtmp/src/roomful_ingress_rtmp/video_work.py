@@ -61,7 +61,6 @@ class VideoWork:
             if data:
                 decoder.extradata = data
             decoder.thread_count, decoder.thread_type = 1, ThreadType.SLICE
-            decoder.time_base = _MICROSECONDS
             decoder.open()
         except (FFmpegError, ValueError) as error:
             raise MediaError(f"no decoder for {codec}: {error}") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
@@ -25,9 +26,12 @@ from roomful_media.worker_link import WorkerLink
 from roomful_rtc.link.control import Message
 from roomful_rtc.link.record import Frame
 
+log = logging.getLogger(__name__)
+
 MAX_WAIT_US = 200_000
 """media time that may wait for the decoder"""
 MAX_FRAMES = 2000
+BROKEN_IN_A_ROW = 50
 CLOCK_RATES = {"opus": 48_000}
 
 
@@ -86,7 +90,10 @@ class Transcoder:
             now_ns = int(clock.monotonic() * 1e9)
             senders[one.layer].send(one.data, one.time_us, now_ns)
 
-        bench = Bench(made, send, is_video=work.kind == "video")
+        def fail() -> None:
+            link.stop("the transcoder cannot go on", 0)
+
+        bench = Bench(made, send, fail, is_video=work.kind == "video")
         link.listen(lambda message, stream: bench.hear(message))
         link.open(FRAMES_IN, bench)
         try:
@@ -94,14 +101,23 @@ class Transcoder:
                 pass
         finally:
             bench.stop()
+        if bench.error:
+            raise MediaError(bench.error)
         return {"frames": bench.frames, "dropped": bench.dropped, "broken": bench.broken}
 
 
 class Bench:
     """Between the link's loop and the thread that works. Answers to `StreamConsumer`."""
 
-    def __init__(self, work: TrackWork, send: Callable[[Made], None], *, is_video: bool) -> None:
-        self._work, self._send, self._is_video = work, send, is_video
+    def __init__(
+        self,
+        work: TrackWork,
+        send: Callable[[Made], None],
+        fail: Callable[[], None],
+        *,
+        is_video: bool,
+    ) -> None:
+        self._work, self._send, self._fail, self._is_video = work, send, fail, is_video
         self._queue: queue.Queue[Frame | Configuration | None] = queue.Queue(MAX_FRAMES)
         self._loop = asyncio.get_running_loop()
         self._over = threading.Event()
@@ -111,6 +127,9 @@ class Bench:
         """until then what was waiting for this worker is worked off without dropping"""
         self._needs_key = is_video
         self.frames = self.dropped = self.broken = 0
+        self._broken_in_a_row = 0
+        self.error = ""
+        """why it cannot go on"""
         self._thread = threading.Thread(target=self._run, name="transcode", daemon=True)
         self._thread.start()
 
@@ -184,8 +203,21 @@ class Bench:
                 return
             try:
                 self._do(one)
-            except MediaError:
+                self._broken_in_a_row = 0
+            except MediaError as error:
                 self.broken += 1
+                self._broken_in_a_row += 1
+                if isinstance(one, Configuration) or self._broken_in_a_row >= BROKEN_IN_A_ROW:
+                    self._end(error.message)
+                    return
+            except Exception as error:
+                log.exception("a transcoder failed")
+                self._end(f"{type(error).__name__}: {error}")
+                return
+
+    def _end(self, error: str) -> None:
+        self.error = error
+        self._loop.call_soon_threadsafe(self._fail)
 
     def _do(self, one: Frame | Configuration) -> None:
         if isinstance(one, Configuration):

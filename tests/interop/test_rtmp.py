@@ -1,0 +1,235 @@
+"""FFmpeg pushes RTMP; the Python SDK sees and hears it."""
+
+import asyncio
+import socket
+import struct
+from pathlib import Path
+
+import pytest
+from livekit import api, rtc
+
+from .guest import guest
+from .media import until
+from .rtmp import B_FRAMES, PLAIN, clip, push
+from .server import RoomServer, start_roomful
+from .whip import define, state_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+INACTIVE, PUBLISHING, ERROR = 0, 2, 3
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("rtmp")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path):
+    """One server for the module."""
+    values = {"ROOMFUL_PLUGINS__CONFIG__INGRESS_RTMP__PORT": "0", "ROOMFUL_LIMITS__MAX_CPU": "16"}
+    with start_roomful(folder, settings=values) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def plain(folder: Path) -> Path:
+    return clip(folder, *PLAIN)
+
+
+async def new(server: RoomServer, room: str, **fields: object) -> tuple[api.IngressInfo, str]:
+    """An ingress, and where to push to."""
+    made = await define(server, room, input_type=0, **fields)
+    return made, f"{made.url}/{made.stream_key}"
+
+
+async def test_plain_h264_is_passed_on_and_sound_becomes_opus(
+    server: RoomServer, room_name: str, plain: Path
+) -> None:
+    made, url = await new(server, room_name, participant_name="OBS")
+
+    async with guest(server, "watcher", room_name) as watcher:
+        async with push(plain, url) as encoder:
+            eye, ear = await watcher.eye("studio"), await watcher.ear("studio")
+            await eye.sees_bars()
+            await ear.hears_tone(440.0)
+            remote = watcher.remote("studio")
+            assert remote.kind == rtc.ParticipantKind.PARTICIPANT_KIND_INGRESS
+            assert remote.name == "OBS"
+            video = next(
+                p for p in remote.track_publications.values() if p.kind == rtc.TrackKind.KIND_VIDEO
+            )
+            assert not video.simulcasted
+            await asyncio.sleep(3)
+            state = await state_of(server, made.ingress_id)
+            assert state.status == PUBLISHING and not state.error
+            assert (state.video.mime_type, state.video.width, state.video.height) == (
+                "video/H264", 336, 240,
+            )  # fmt: skip
+            assert state.video.framerate == 15 and state.video.average_bitrate > 1000
+            assert state.audio.mime_type == "audio/aac" and state.audio.average_bitrate > 10_000
+            assert len(state.tracks) == 2
+            assert encoder.poll() is None
+            encoder.kill()
+            await watcher.hears_of(
+                "participant_disconnected", lambda p: p.identity == "studio", within=2
+            )
+    assert (await state_of(server, made.ingress_id)).status == INACTIVE
+
+
+async def test_b_frames_are_transcoded_to_layers(
+    server: RoomServer, room_name: str, folder: Path
+) -> None:
+    source = clip(folder, *B_FRAMES, size=(960, 540))
+    made, url = await new(server, room_name)
+
+    async with guest(server, "watcher", room_name) as watcher, push(source, url):
+        eye, ear = await watcher.eye("studio"), await watcher.ear("studio")
+        await eye.sees_bars(within=20)
+        await ear.hears_tone(440.0)
+        publications = watcher.remote("studio").track_publications.values()
+        video = next(p for p in publications if p.kind == rtc.TrackKind.KIND_VIDEO)
+        assert video.simulcasted
+        for quality, width in (
+            (rtc.VideoQuality.VIDEO_QUALITY_LOW, 320),
+            (rtc.VideoQuality.VIDEO_QUALITY_MEDIUM, 640),
+            (rtc.VideoQuality.VIDEO_QUALITY_HIGH, 960),
+        ):
+            video.set_video_quality(quality)
+            await until(
+                lambda width=width: eye.picture is not None and eye.picture.shape[1] == width,
+                within=20, what=f"width {width}",
+            )  # fmt: skip
+        state = await state_of(server, made.ingress_id)
+        assert (state.video.width, state.video.height) == (960, 540)
+
+
+@pytest.mark.parametrize("only", ["-vn", "-an"])
+async def test_one_kind_alone(server: RoomServer, room_name: str, plain: Path, only: str) -> None:
+    _, url = await new(server, room_name)
+
+    async with guest(server, "watcher", room_name) as watcher, push(plain, url, only):
+        if only == "-vn":
+            await (await watcher.ear("studio")).hears_tone(440.0)
+        else:
+            await (await watcher.eye("studio")).sees_bars()
+        assert len(watcher.remote("studio").track_publications) == 1
+
+
+async def test_refusals_reach_the_encoder(server: RoomServer, room_name: str, plain: Path) -> None:
+    made, url = await new(server, room_name)
+    strict, strict_url = await new(server, room_name, enabled=False, participant_identity="other")
+    assert strict.ingress_id
+
+    for target, words in ((f"{made.url}/nonsense", b"unknown stream key"),
+                          (strict_url, b"disabled")):  # fmt: skip
+        async with push(plain, target) as encoder:
+            _, said = await asyncio.wait_for(asyncio.to_thread(encoder.communicate), 10)
+        assert encoder.returncode == 1
+        assert words in said and b"Server error" in said
+    async with push(plain, url) as first:
+        await becomes(server, made.ingress_id, PUBLISHING)
+        async with push(plain, url) as second:
+            _, said = await asyncio.wait_for(asyncio.to_thread(second.communicate), 10)
+        assert b"already publishing" in said
+        assert first.poll() is None
+        assert (await state_of(server, made.ingress_id)).status == PUBLISHING
+
+
+async def test_what_cannot_go_on_is_refused_with_the_reason_where_encoding_is_off(
+    server: RoomServer, room_name: str, folder: Path
+) -> None:
+    source = clip(folder, *B_FRAMES, sound=False)
+    made, url = await new(server, room_name, enable_transcoding=False)
+
+    async with push(source, url) as encoder:
+        state = await becomes(server, made.ingress_id, ERROR)
+        await asyncio.wait_for(asyncio.to_thread(encoder.communicate), 10)
+
+    assert "B-frames" in state.error and "switched off" in state.error
+
+
+async def test_the_encoder_reconnects_with_its_own_key(
+    server: RoomServer, room_name: str, plain: Path
+) -> None:
+    made, url = await new(server, room_name)
+    async with guest(server, "watcher", room_name) as watcher:
+        async with push(plain, url):
+            await becomes(server, made.ingress_id, PUBLISHING)
+        async with push(plain, url):
+            await becomes(server, made.ingress_id, INACTIVE, optional=True)
+            await becomes(server, made.ingress_id, PUBLISHING)
+            await watcher.meets("studio")
+        async with server.api() as client:
+            await client.ingress.delete_ingress(
+                api.DeleteIngressRequest(ingress_id=made.ingress_id)
+            )
+
+
+async def test_delete_and_remove_reach_the_encoder(
+    server: RoomServer, room_name: str, plain: Path
+) -> None:
+    made, url = await new(server, room_name)
+    async with push(plain, url) as encoder:
+        await becomes(server, made.ingress_id, PUBLISHING)
+        async with server.api() as client:
+            await client.room.remove_participant(
+                api.RoomParticipantIdentity(room=room_name, identity="studio")
+            )
+        await asyncio.wait_for(asyncio.to_thread(encoder.wait), 10)
+    assert (await state_of(server, made.ingress_id)).status == INACTIVE
+
+
+async def test_hostile_sockets_end_alone(server: RoomServer, room_name: str, plain: Path) -> None:
+    made, url = await new(server, room_name)
+    port = int(made.url.rpartition(":")[2].partition("/")[0])
+    handshake = b"\x03" + bytes(1536 * 2)
+
+    async with guest(server, "watcher", room_name) as watcher, push(plain, url) as encoder:
+        eye = await watcher.eye("studio")
+        await eye.sees_bars()
+        for sent in (
+            b"GET / HTTP/1.1\r\n\r\n",
+            handshake + b"\xff" * 2000,
+            handshake + b"\x04" + bytes(3) + b"\xff\xff\xff\x09" + bytes(4),
+            handshake + struct.pack(">B3xI", 3, 700 << 8 | 20) + bytes(4) + b"\x03\x00\x01a" * 175,
+        ):
+            assert await asyncio.to_thread(closes, port, sent) < 2
+        assert 4 < await asyncio.to_thread(closes, port, b"") < 7
+        await eye.goes_on(15)
+        assert encoder.poll() is None
+
+
+def closes(port: int, sent: bytes) -> float:
+    """Seconds until the server closed a connection on which this was sent."""
+    import time
+
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", port), timeout=15) as sock:
+        try:
+            sock.sendall(sent)
+            while sock.recv(4096):
+                pass
+        except ConnectionError:
+            pass
+    return time.monotonic() - began
+
+
+async def becomes(
+    server: RoomServer,
+    ingress_id: str,
+    status: int,
+    within: float = 10.0,
+    *,
+    optional: bool = False,
+) -> api.IngressState:
+    """Wait for a state; `optional`: for 2 s, and it need not come."""
+    seen: list[api.IngressState] = []
+    try:
+        async with asyncio.timeout(2.0 if optional else within):
+            while not seen or seen[-1].status != status:
+                await asyncio.sleep(0.1)
+                seen.append(await state_of(server, ingress_id))
+    except TimeoutError:
+        assert optional, f"state {seen[-1] if seen else None}"
+    return seen[-1]
