@@ -137,8 +137,11 @@ async def test_muted_tracks_stop_and_go_on(
         await viewer.hears_more("talker")
 
 
-@pytest.mark.parametrize("single", [True, False], ids=["single-pc", "dual-pc"])
-@pytest.mark.parametrize("adaptive", [True, False], ids=["adaptive", "as-told"])
+@pytest.mark.parametrize(
+    ("single", "adaptive"),
+    [(True, False), (False, False), (True, True)],
+    ids=["single-pc", "dual-pc", "adaptive"],
+)
 async def test_toggled_tracks_come_again(
     room_server: RoomServer,
     browser: Browser,
@@ -159,7 +162,7 @@ async def test_toggled_tracks_come_again(
 
         # an adaptive client enables by itself, and refuses to be told
         for method in ["setSubscribed"] if adaptive else ["setSubscribed", "setEnabled"]:
-            for ms in (0, 5, 50):
+            for ms in (0, 50):
                 await viewer.toggle("talker", method, times=20, pause_ms=ms)
                 await viewer.sees_more("talker")
                 await viewer.hears_more("talker")

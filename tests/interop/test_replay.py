@@ -29,7 +29,7 @@ from .server import RoomServer
 
 HERTZ, SOURCE, RATE = 523, 7, 48_000
 SIZE = (640, 360)
-LONG_S, SHORT_S = 6.0, 2.0
+LONG_S, SHORT_S = 5.0, 2.0
 CPU = 0.05
 """of a core; it takes 0.02 where nothing else runs"""
 
@@ -303,16 +303,16 @@ async def test_command_publishes_for_almost_no_cpu(room_server: RoomServer, room
     )  # fmt: skip
     assert command.stdout is not None
     meter, loop = ProcessMeter(command.pid), asyncio.get_running_loop()
-    windows: list[float] = []
+    shares: list[float] = []
     try:
         for _ in range(3):  # which tracks, and the first two seconds
             assert await asyncio.wait_for(command.stdout.readline(), 60)
-        for _ in range(6):
+        while len(shares) < 6 and min(shares, default=1.0) > CPU:
             begin, cpu_s = loop.time(), meter.cpu_s()
             await asyncio.sleep(1.0)
-            windows.append((meter.cpu_s() - cpu_s) / (loop.time() - begin))
+            shares.append((meter.cpu_s() - cpu_s) / (loop.time() - begin))
     finally:
         with suppress(ProcessLookupError):
             command.terminate()
         await command.wait()
-    assert min(windows) <= CPU, windows
+    assert min(shares) <= CPU, shares

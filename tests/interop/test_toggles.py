@@ -120,7 +120,7 @@ async def test_each_return_of_a_track_is_told(
 ) -> None:
     async with _pair(room_server, room_name, single) as (_, listener):
         publication = _publication(listener, kind)
-        for _ in range(5):
+        for _ in range(3):
             listener.forget()
             await _toggle([publication], ORDERLY_S, times=1)
 

@@ -34,6 +34,19 @@ async def test_an_sdk_hears_what_a_worker_publishes(studio: Studio) -> None:
         await ear.hears_tone(440)
 
 
+async def test_a_worker_that_is_loud_is_an_active_speaker(studio: Studio) -> None:
+    async with guest(studio.house.door, "listener", ROOM) as listener:
+        loud = await studio.start("test_source", "loud", video=None, audio={"level_dbfs": -12})
+        quiet = await studio.start("test_source", "quiet", video=None, audio={"level_dbfs": -70})
+        await listener.hears_of(
+            "active_speakers_changed", lambda who: [p.identity for p in who] == ["loud"]
+        )
+
+        await loud.job.stop()
+        await listener.hears_of("active_speakers_changed", lambda who: not who)
+        assert studio.is_here(quiet)
+
+
 async def test_a_worker_counts_what_everybody_publishes_now_and_later(studio: Studio) -> None:
     async with (
         guest(studio.house.door, "talker", ROOM) as talker,

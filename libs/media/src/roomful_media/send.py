@@ -11,11 +11,13 @@ from typing import Protocol
 
 from roomful.errors import MediaError
 from roomful_media.codecs.names import AUDIO
+from roomful_rtc import extensions
+from roomful_rtc.local_codecs import AUDIO_LEVEL_ID
 from roomful_rtc.payload.depacketisers import packetiser
 from roomful_rtc.rtp import HEADER, SEQ_MASK, TS_MASK
 
 CLOCK_EVERY_US = 1_000_000
-_VERSION, _MARKER, _PT = 0x80, 0x80, 96
+_VERSION, _EXTENDED, _MARKER, _PT = 0x80, 0x10, 0x80, 96
 _PAUSE_US = 100_000
 """Audio that begins again after such a pause is marked (RFC 3551 section 4.1)."""
 
@@ -59,10 +61,11 @@ class TrackSender:
         self.packets = self.bytes = 0
         """sent, without headers"""
 
-    def send(self, frame: bytes, time_us: int, now_ns: int) -> int:
+    def send(self, frame: bytes, time_us: int, now_ns: int, level: int | None = None) -> int:
         """Send one encoded frame of this common media time; returns its number of packets.
 
-        A clock record goes before the first and then once a second. Raises `MediaError` when the
+        `level`: how loud sound is, 0 to -127 dBov (`loudness.dbov`); who is loud enough is an
+        active speaker. A clock record goes before the first and then once a second. Raises `MediaError` when the
         frame is not of the codec: nothing is sent.
         """
         try:
@@ -78,16 +81,20 @@ class TrackSender:
             self._out.clock(ts, self._ntp(time_us), now_ns)
         resumes = first or time_us - self._last_us > _PAUSE_US
         self._last_us = time_us
+        version, element = _VERSION, b""
+        if level is not None:
+            version |= _EXTENDED
+            element = extensions.write([(AUDIO_LEVEL_ID, bytes((min(max(-level, 0), 127),)))])
         last = len(payloads) - 1
         for place, payload in enumerate(payloads):
             marked = resumes if self._audio else place == last
             head = HEADER.pack(
-                _VERSION, (_MARKER if marked else 0) | _PT, self._seq, ts, self._ssrc
+                version, (_MARKER if marked else 0) | _PT, self._seq, ts, self._ssrc
             )
             self._seq = self._seq + 1 & SEQ_MASK
             self.packets += 1
             self.bytes += len(payload)
-            self._out.write(head + payload, now_ns)
+            self._out.write(head + element + payload, now_ns)
         return len(payloads)
 
     def rtp_ts(self, time_us: int) -> int:

@@ -14,7 +14,7 @@ from roomful_media.frames import Picture
 from roomful_media.intake import TrackFormat
 from roomful_media.receive import track_receiver
 from roomful_media.send import TrackSender
-from roomful_rtc import rtp
+from roomful_rtc import extensions, rtp
 
 from . import clips
 
@@ -102,6 +102,18 @@ def test_sound_that_begins_again_is_marked() -> None:
         made.send(b"sound", START_US + time_us, 0)
 
     assert [packet.marker for packet, _ in link.packets] == [True, False, False, True, False]
+
+
+def test_level_of_sound_goes_along() -> None:
+    made = sender("opus", 48_000, link := Link())
+
+    for level in (-20, None, -300):
+        made.send(b"sound", START_US, 0, level)
+
+    packets = [packet for packet, _ in link.packets]
+    elements = [extensions.read(packet.profile, packet.extension) for packet in packets]
+    assert elements == [{1: b"\x14"}, {}, {1: b"\x7f"}]
+    assert [packet.payload for packet in packets] == [b"sound"] * 3
 
 
 @pytest.mark.parametrize("frame", [b"", b"\x12\x00", b"\x32\x7fcut"])

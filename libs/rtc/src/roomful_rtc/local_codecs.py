@@ -1,4 +1,4 @@
-"""Codecs as local media names them: MIME types, clock rates, and fixed payload types. Sans-IO.
+"""Codecs as local media names them: MIME types, clock rates, and fixed numbers. Sans-IO.
 
 Packets to local sinks carry these payload types whatever the publisher's are, so that a packet says
 its codec even when the publisher changes it.
@@ -54,6 +54,9 @@ PAYLOAD_TYPES = {
     for kind in ("audio", "video")
 }
 """kind → codec name → payload type"""
+
+AUDIO_LEVEL_ID = 1
+"""of the header extension of RFC 6464 in packets that a local source is given"""
 
 _BY_MIME = {f"{codec.kind}/{codec.name}": codec for codec in LOCAL_CODECS}
 

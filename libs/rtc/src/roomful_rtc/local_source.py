@@ -16,8 +16,9 @@ from roomful.model.media import GapReason
 from roomful.model.track import TrackInfo, VideoLayer
 from roomful.token_bucket import TokenBucket
 from roomful_rtc.engine import EngineStats
+from roomful_rtc.extensions import AUDIO_LEVEL
 from roomful_rtc.layer_plan import MAX_LAYERS, PlannedLayer
-from roomful_rtc.local_codecs import LocalCodec, codec_of
+from roomful_rtc.local_codecs import AUDIO_LEVEL_ID, LocalCodec, codec_of
 from roomful_rtc.media_source import Source
 from roomful_rtc.sdp import RtpFormat
 from roomful_rtc.stream import Stream
@@ -118,7 +119,11 @@ class LocalSource(Source):
     def _enter(self, stream: LocalStream) -> None:
         codec, spatial = stream.codec, stream.planned.spatial
         stream.up = self.board.engine.add_source(
-            codec.name, codec.clock_rate, group=self._group, spatial=spatial
+            codec.name,
+            codec.clock_rate,
+            extensions={AUDIO_LEVEL: AUDIO_LEVEL_ID} if self.kind == "audio" else None,
+            group=self._group,
+            spatial=spatial,
         )
         self.board.streams[stream.up] = stream
         self.board.wake()
@@ -147,7 +152,8 @@ class LocalSource(Source):
     ) -> None:
         """Publish one whole plain RTP packet; malformed ones are counted and dropped.
 
-        What exceeds twice the announced bitrate for two seconds is dropped; a source that goes on
+        `level`: dBov, 0 to -127, of sound whose packets do not say it in an element of id
+        `AUDIO_LEVEL_ID`. What exceeds twice the announced bitrate for two seconds is dropped; a source that goes on
         like this for five is ended. `LookupError` for a layer that does not exist.
         """
         if self._closed:

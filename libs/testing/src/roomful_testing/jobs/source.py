@@ -22,6 +22,7 @@ from roomful_media.codecs.g711 import G711Codec
 from roomful_media.codecs.g722 import G722Codec
 from roomful_media.codecs.opus import OpusCodec
 from roomful_media.encode import Purpose, VideoEncoder, VideoOptions
+from roomful_media.loudness import dbov
 from roomful_media.pace import Metronome, ticks
 from roomful_media.send import TrackSender
 from roomful_media.worker_link import WorkerLink
@@ -200,7 +201,7 @@ async def _speak(
         for _ in range(due.run):
             time_us = begin_us + block * BLOCK_US
             wave = tone.samples(time_us, samples, rate, wish.hertz, wish.level_dbfs)
-            sender.send(encode(wave.reshape(-1, 1)), time_us, now_us() * 1000)
+            sender.send(encode(wave.reshape(-1, 1)), time_us, now_us() * 1000, dbov(wave))
             block, sent = block + 1, sent + 1
         if stopping.is_set():
             break
