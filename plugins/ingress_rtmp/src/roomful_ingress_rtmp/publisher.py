@@ -40,6 +40,8 @@ BROKEN_IN_A_ROW = 10
 MAX_KEY_INTERVAL_MS = 4000
 AUDIO_CORES, ONE_LAYER_CORES, LAYERS_CORES, B_FRAMES = 0.03, 0.25, 0.40, 1.4
 """estimates for admission: sound; video per 720p30, one layer and more; factor of B-frames"""
+MIN_SIDE, MIN_BITRATE, MAX_FPS = 16, 10_000, 120.0
+"""of what encoders make"""
 USUAL_AREA, USUAL_FPS = 1280 * 720, 30.0
 FIRST_FIGURES_S, FIGURES_EVERY_S = 3, 60
 _START = b"\0\0\0\1"
@@ -273,7 +275,7 @@ class RtmpPublisher:
         log.info("video is transcoded", extra={"reason": reason})
         target = self._session.video_target
         layers = self._session.video_layers(*size)
-        fps = min(target.frame_rate, self._fps_hint or target.frame_rate)
+        fps = min(target.frame_rate, self._fps_hint or target.frame_rate, MAX_FPS)
         cores = ONE_LAYER_CORES if len(layers) == 1 else LAYERS_CORES
         cores *= size[0] * size[1] * fps / (USUAL_AREA * USUAL_FPS)
         lease = self._session.admit(max(0.05, cores * (B_FRAMES if tag.composition_ms else 1.0)))
@@ -286,7 +288,10 @@ class RtmpPublisher:
         info = _resized(self._info(TrackKind.VIDEO, mime, size), top.width, top.height, shown)
         work = Work(
             "video", self._times.ntp_offset_us, target.codec, fps=fps,
-            layers=tuple(Layer(la.width, la.height, la.bitrate) for la in layers),
+            layers=tuple(
+                Layer(max(MIN_SIDE, la.width), max(MIN_SIDE, la.height), max(MIN_BITRATE, la.bitrate))
+                for la in layers
+            ),
         )  # fmt: skip
         fmtp = "packetization-mode=1;profile-level-id=42e01f" if target.codec == "h264" else ""
         offered = Offered(info, shown if len(shown) > 1 else (), fmtp)
