@@ -1,6 +1,8 @@
 """FFmpeg pushes RTMP; the Python SDK sees and hears it."""
 
 import asyncio
+import os
+import signal
 import socket
 import struct
 from pathlib import Path
@@ -8,10 +10,13 @@ from pathlib import Path
 import pytest
 from livekit import api, rtc
 
+from roomful_testing.encoder import EncoderOptions, RtmpEncoder
+
 from .guest import guest
 from .media import until
 from .rtmp import B_FRAMES, PLAIN, clip, push
 from .server import RoomServer, start_roomful
+from .test_webhooks import free_port
 from .whip import define, state_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -198,6 +203,100 @@ async def test_hostile_sockets_end_alone(server: RoomServer, room_name: str, pla
         assert 4 < await asyncio.to_thread(closes, port, b"") < 7
         await eye.goes_on(15)
         assert encoder.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("how", "within"), [("kill", 2), ("silence", 10)], ids=["killed", "cable-pulled"]
+)
+async def test_an_encoder_that_vanishes_is_gone(
+    server: RoomServer, room_name: str, how: str, within: float
+) -> None:
+    made, url = await new(server, room_name)
+    async with guest(server, "watcher", room_name) as watcher:
+        async with RtmpEncoder(url) as encoder:
+            await becomes(server, made.ingress_id, PUBLISHING)
+            await watcher.meets("studio")
+            getattr(encoder, how)()
+            await watcher.hears_of(
+                "participant_disconnected", lambda p: p.identity == "studio", within=within
+            )
+    assert (await state_of(server, made.ingress_id)).status == INACTIVE
+
+
+async def test_a_ghost_gives_way_to_its_own_encoder(server: RoomServer, room_name: str) -> None:
+    made, url = await new(server, room_name)
+    async with RtmpEncoder(url) as ghost:
+        await becomes(server, made.ingress_id, PUBLISHING)
+        first = (await state_of(server, made.ingress_id)).resource_id
+        ghost.silence()
+        async with RtmpEncoder(url) as busy:
+            assert busy.refused is not None and "already publishing" in busy.refused.text
+        await asyncio.sleep(2.2)
+        async with RtmpEncoder(url) as encoder:
+            assert encoder.is_publishing
+            state = await becomes(server, made.ingress_id, PUBLISHING)
+            assert state.resource_id != first
+            await ghost.ended()
+
+
+@pytest.mark.parametrize("b_frames", [0, 2], ids=["passed-on", "transcoded"])
+async def test_timestamps_that_wrap_stop_nothing(
+    server: RoomServer, room_name: str, b_frames: int
+) -> None:
+    _, url = await new(server, room_name)
+    options = EncoderOptions(first_timestamp=2**32 - 3000, b_frames=b_frames)
+    async with guest(server, "watcher", room_name) as watcher, RtmpEncoder(url, options) as encoder:
+        eye, ear = await watcher.eye("studio"), await watcher.ear("studio")
+        await eye.goes_on(75)
+        assert abs((await ear.hear()).hertz - 440) < 5
+        assert encoder.is_publishing
+
+
+async def test_a_killed_worker_is_replaced_or_ends_its_own_ingress(
+    server: RoomServer, room_name: str
+) -> None:
+    made, url = await new(server, room_name)
+    other, other_url = await new(server, room_name, participant_identity="other")
+    quiet = EncoderOptions(audio=False)
+    async with guest(server, "watcher", room_name) as watcher:
+        async with RtmpEncoder(other_url, quiet), RtmpEncoder(url, EncoderOptions(video=False)):
+            eye = await watcher.eye("other")
+            await becomes(server, made.ingress_id, PUBLISHING)
+            os.kill(worker_of(server), signal.SIGKILL)
+            state = await becomes(server, made.ingress_id, ERROR)
+            assert state.error.startswith("transcoder failed")
+            await eye.goes_on(15)
+            assert (await state_of(server, other.ingress_id)).status == PUBLISHING
+
+
+async def test_a_killed_server_keeps_keys_and_the_encoder_comes_back(tmp_path: Path) -> None:
+    port = str(free_port())
+    values = {"ROOMFUL_PLUGINS__CONFIG__INGRESS_RTMP__PORT": port, "ROOMFUL_LIMITS__MAX_CPU": "16"}
+    quiet = EncoderOptions(audio=False)
+    with start_roomful(tmp_path, settings=values) as first:
+        made, url = await new(first, "kept")
+        async with RtmpEncoder(url, quiet) as encoder:
+            await becomes(first, made.ingress_id, PUBLISHING)
+            assert first.pid is not None
+            os.kill(first.pid, signal.SIGKILL)
+            await encoder.ended()
+
+    with start_roomful(tmp_path, settings=values) as second:
+        state = await state_of(second, made.ingress_id)
+        assert state.status == INACTIVE and state.ended_at >= state.started_at > 0
+        async with RtmpEncoder(url, quiet) as encoder, guest(second, "watcher", "kept") as watcher:
+            assert encoder.is_publishing
+            await (await watcher.eye("studio")).goes_on(5)
+            assert second.pid is not None
+            os.kill(second.pid, signal.SIGTERM)
+            await encoder.ended()
+
+
+def worker_of(server: RoomServer) -> int:
+    """The only media worker of the server."""
+    task = Path(f"/proc/{server.pid}/task/{server.pid}/children")
+    (worker,) = map(int, task.read_text().split())
+    return worker
 
 
 def closes(port: int, sent: bytes) -> float:
