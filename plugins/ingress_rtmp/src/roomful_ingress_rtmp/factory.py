@@ -36,6 +36,6 @@ class RtmpFactory:
         if not isinstance(publisher, RtmpPublisher) or plane is None:
             raise LocalProtocolError("transport 'rtmp' is joined by its listener, with media")
         connection = LocalConnection(plane, session, participant, publisher, max_tracks=MAX_TRACKS)
-        publisher.connection = connection
+        publisher.enter(connection)
         connection.begin()
         return connection
