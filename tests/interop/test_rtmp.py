@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import re
+import shlex
 import signal
 import socket
 import struct
@@ -290,6 +292,33 @@ async def test_a_killed_server_keeps_keys_and_the_encoder_comes_back(tmp_path: P
             assert second.pid is not None
             os.kill(second.pid, signal.SIGTERM)
             await encoder.ended()
+
+
+async def test_the_command_of_the_page_works(
+    server: RoomServer, room_name: str, folder: Path
+) -> None:
+    made, url = await new(server, room_name)
+    page = (Path(__file__).parents[2] / "docs/how-to/rtmp.md").read_text()
+    command = re.search(r"```sh\n(ffmpeg .*?)```", page, re.DOTALL)
+    assert command is not None
+    source = clip(folder, *B_FRAMES)
+    words = shlex.split(command[1].replace("\\\n", " "))
+    swap = {"clip.mp4": str(source), "rtmp://127.0.0.1:1935/live/KEY": url}
+    assert swap.keys() <= set(words)
+    async with guest(server, "watcher", room_name) as watcher:
+        process = await asyncio.create_subprocess_exec(
+            *(swap.get(word, word) for word in words),
+            stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            await (await watcher.eye("studio")).sees_bars()
+            await (await watcher.ear("studio")).hears_tone(440.0)
+            tracks = (await state_of(server, made.ingress_id)).tracks
+            # the page's settings avoid transcoding
+            assert not any(track.simulcast for track in tracks)
+        finally:
+            process.kill()
+            await process.wait()
 
 
 def worker_of(server: RoomServer) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 
 import aiohttp
@@ -13,7 +14,8 @@ from livekit import api, rtc
 
 from .browser import chromium
 from .guest import guest
-from .media import until
+from .media import number_of, numbered, until
+from .relay import MediaRelay, Weather
 from .server import RoomServer, start_roomful
 from .test_webhooks import Inbox, free_port, settings
 from .whip import BarsTrack, define, ffmpeg_whip, state_of, whip_publisher
@@ -130,6 +132,43 @@ async def test_ffmpeg_publishes_in_both_dtls_roles(
             await watcher.hears_of(
                 "participant_disconnected", lambda p: p.identity == "studio", within=20
             )
+
+
+async def test_lost_packets_are_asked_for_again(server: RoomServer, room_name: str) -> None:
+    made = await define(server, room_name)
+    relay = MediaRelay(Weather(loss=0.05))
+    loop = asyncio.get_running_loop()
+    await loop.create_datagram_endpoint(lambda: relay, local_addr=("127.0.0.1", 0))
+    seen: list[int] = []
+    try:
+        async with (
+            guest(server, "watcher", room_name) as watcher,
+            whip_publisher(made.url, made.stream_key, relay.port) as publisher,
+        ):
+            relay.server = ("127.0.0.1", await media_port_of(server, room_name))
+            await publisher.publish(BarsTrack(numbered))
+            assert publisher.server_port == relay.server[1]
+            await watcher.eye("studio", lambda picture: seen.append(number_of(picture)))
+            await until(lambda: len(seen) > 150, within=25, what="150 pictures")
+    finally:
+        relay.close()
+
+    # one that does not come again stops the picture until a key frame; the client itself leaves out
+    # single ones
+    steady = [number for number in seen if number > seen[0] + 15]
+    longest = max(later - before for before, later in pairwise(steady))
+    assert relay.lost > 10
+    assert longest <= 4, steady
+    assert len(steady) > 0.85 * (steady[-1] - steady[0])
+
+
+async def media_port_of(server: RoomServer, room: str) -> int:
+    """The server's UDP port, by the answer that a publisher of another ingress gets."""
+    made = await define(server, room, participant_identity="scout")
+    async with whip_publisher(made.url, made.stream_key) as scout:
+        await scout.publish(BarsTrack())
+        assert await scout.delete() == 200
+        return scout.server_port
 
 
 async def test_busy_key_ghost_and_disabled(server: RoomServer, room_name: str) -> None:

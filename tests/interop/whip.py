@@ -3,9 +3,10 @@
 import asyncio
 import fractions
 import math
+import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from livekit import api
 
-from .media import LOUDNESS, bars
+from .media import LOUDNESS, Picture, bars
 from .server import RoomServer
 
 RATE, SAMPLES, FPS = 48_000, 960, 15
@@ -72,18 +73,23 @@ class ToneTrack(_Paced):
 
 
 class BarsTrack(_Paced):
-    """The coloured bars, with a line that moves."""
+    """The coloured bars, with a line that moves, or what `paint` makes of the picture's number."""
 
     kind = "video"
 
-    def __init__(self, width: int = 320, height: int = 240) -> None:
+    def __init__(self, paint: Callable[[int], Picture] | None = None) -> None:
         super().__init__(1 / FPS)
-        self._still = bars(width, height)[:, :, :3]
+        self._still = bars(320, 240)[:, :, :3]
+        self._paint = paint or self._moving_bars
+
+    def _moving_bars(self, number: int) -> Picture:
+        picture = self._still.copy()
+        picture[-8:, (number * 4) % picture.shape[1] :] = 255
+        return picture
 
     async def recv(self) -> av.VideoFrame:
         number = await self.next_number()
-        picture = self._still.copy()
-        picture[-8:, (number * 4) % picture.shape[1] :] = 255
+        picture = np.ascontiguousarray(self._paint(number)[:, :, :3])
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts, frame.time_base = number * 90_000 // FPS, fractions.Fraction(1, 90_000)
         return frame
@@ -92,8 +98,12 @@ class BarsTrack(_Paced):
 class WhipPublisher:
     """Publishes by aiortc; `url` is an endpoint, the key goes as a bearer."""
 
-    def __init__(self, http: aiohttp.ClientSession, url: str, key: str = "") -> None:
-        self._http, self._url = http, url
+    def __init__(
+        self, http: aiohttp.ClientSession, url: str, key: str = "", media_port: int | None = None
+    ) -> None:
+        """`media_port`: send there instead of where the answer says."""
+        self._http, self._url, self._media_port = http, url, media_port
+        self.server_port = 0
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.pc = RTCPeerConnection()
         self.location = self.etag = self.answer = ""
@@ -116,7 +126,17 @@ class WhipPublisher:
             self.location = str(reply.url.join(aiohttp.client.URL(reply.headers["Location"])))
             self.etag = reply.headers["ETag"]
             self.links = reply.headers.getall("Link", [])
-        await self.pc.setRemoteDescription(RTCSessionDescription(self.answer, "answer"))
+        await self.pc.setRemoteDescription(RTCSessionDescription(self._led(), "answer"))
+
+    def _led(self) -> str:
+        """The answer, with its UDP candidate led elsewhere if asked."""
+        found = re.search(r"(a=candidate:.* udp \d+ \S+ )(\d+)( typ host)", self.answer)
+        assert found
+        self.server_port = int(found[2])
+        if self._media_port is None:
+            return self.answer
+        lines = self.answer.replace(found[0], f"{found[1]}{self._media_port}{found[3]}")
+        return re.sub(r"a=candidate:.* tcp .*\r\n", "", lines)
 
     async def delete(self) -> int:
         """DELETE the resource; gives the status."""
@@ -136,10 +156,12 @@ class WhipPublisher:
 
 
 @asynccontextmanager
-async def whip_publisher(url: str, key: str = "") -> AsyncIterator[WhipPublisher]:
+async def whip_publisher(
+    url: str, key: str = "", media_port: int | None = None
+) -> AsyncIterator[WhipPublisher]:
     """A publisher for as long as the block lasts."""
     async with aiohttp.ClientSession() as http:
-        publisher = WhipPublisher(http, url, key)
+        publisher = WhipPublisher(http, url, key, media_port)
         try:
             yield publisher
         finally:
