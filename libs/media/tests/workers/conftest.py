@@ -29,7 +29,7 @@ def entry_points() -> str:
     ]
     rows = [f"{name.lower()} = trial_jobs:{name}" for name in names]
     # kinds that have rows of their own in the restart table
-    rows += ["recorder = trial_jobs:Crasher", "transcoder = trial_jobs:Crasher"]
+    rows.append("recorder = trial_jobs:Crasher")
     rows += ["audio_bridge = trial_jobs:Crasher"]
     rows += ["no_class = trial_jobs:NO_CLASS", "not_there = trial_jobs:Nothing"]
     rows += ["no_module = trial_no_jobs:Nothing"]

@@ -9,6 +9,7 @@ import os
 import pytest
 
 from roomful.errors import ConnectionLost, LocalProtocolError, Unavailable
+from roomful_media import restarts
 from roomful_media.job import WorkerLost, WorkerReady
 from roomful_media.supervisor import WorkerSupervisor
 from roomful_media.worker_exit import EndReason
@@ -230,8 +231,9 @@ async def test_audio_bridge_and_unknown_kinds_get_no_new_worker(supervisor, spec
         ]
 
 
-async def test_transcoder_that_ends_at_once_is_not_replaced(supervisor, spec):
-    job = await supervisor.start(spec("transcoder"))
+async def test_transcoder_that_ends_at_once_is_not_replaced(supervisor, spec, monkeypatch):
+    monkeypatch.setattr(restarts, "ROWS", {"crasher": restarts.ROWS["transcoder"]})
+    job = await supervisor.start(spec("crasher"))
     job.send({"t": "die"})
 
     ended = await job.ended()

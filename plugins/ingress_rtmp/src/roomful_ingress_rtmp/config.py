@@ -13,7 +13,13 @@ class RtmpConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     bind: tuple[str, ...] = Field(("127.0.0.1",), min_length=1, description="addresses")
-    port: int = Field(1935, ge=0, le=65535, description="TCP; 0: any free one")
+    port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="TCP, 0: any free one; not set: 1935, and `roomful dev` and `roomful demo` take any "
+        "free one where that is taken",
+    )
     transcode: Literal["auto", "always", "never"] = Field(
         "auto",
         description="video: auto passes H.264 on that browsers can play as it is; never refuses the rest",

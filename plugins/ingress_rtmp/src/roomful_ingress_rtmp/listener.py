@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PORT = 1935
 RTMP_INPUT = 0
 """number of livekit.IngressInput"""
 CORES = 0.04
@@ -57,7 +58,7 @@ class RtmpListener:
         self.clients: set[RtmpClient] = set()
         """bounded by `max_connections`"""
         self._tasks: set[asyncio.Task[None]] = set()
-        self.port = config.port
+        self.port = PORT if config.port is None else config.port
 
     def url(self) -> str:
         """Where encoders are pointed to; the app is not looked at."""
@@ -75,11 +76,10 @@ class RtmpListener:
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Listen until cancelled. Raises `ConfigError` where the port is taken."""
-        loop = asyncio.get_running_loop()
         servers: list[asyncio.Server] = []
         try:
             for host in self.config.bind:
-                servers.append(await loop.create_server(lambda: RtmpClient(self), host, self.port))
+                servers.append(await self._listen(host))
                 self.port = servers[0].sockets[0].getsockname()[1]
             ready()
             while True:
@@ -96,6 +96,19 @@ class RtmpListener:
                 one.close()
             for client in tuple(self.clients):
                 client.hang_up("the server is shutting down")
+
+    async def _listen(self, host: str) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.create_server(lambda: RtmpClient(self), host, self.port)
+        except OSError as error:
+            if self.config.port is not None or not self.server.settings.is_dev:
+                raise
+            # trying something out needs no port of one's own beside another server
+            log.warning(
+                "the usual port is taken", extra={"port": self.port, "error": error.strerror}
+            )
+            return await loop.create_server(lambda: RtmpClient(self), host, 0)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run what a client waits for."""
