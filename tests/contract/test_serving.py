@@ -137,6 +137,7 @@ def test_serve_names_what_runs_and_warns_of_all(tmp_path: Path) -> None:
         "ROOMFUL_PLUGINS__DISABLED": "demo, webhooks",
         "ROOMFUL_RTC__UDP_PORT": "0",
         "ROOMFUL_RTC__TCP_PORT": "0",
+        "ROOMFUL_PLUGINS__CONFIG__INGRESS_RTMP__PORT": "0",
         "ROOMFUL_PROT": "1",
         "ROOMFUL_LOG_FORMAT": "json",
     }
