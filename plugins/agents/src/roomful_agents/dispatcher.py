@@ -80,12 +80,17 @@ class Dispatcher:
             if available is not None:
                 worker.available = available
 
+    def jobs_of(self, worker_id: str) -> list[Job]:
+        """Return the jobs that a worker was asked about or has."""
+        worker = self.workers.get(worker_id)
+        ids = sorted(worker.jobs) if worker else []
+        return [self._jobs[job_id] for job_id in ids if job_id in self._jobs]
+
     def worker_gone(self, worker_id: str, at: Moment) -> None:
         """Its jobs without a participant go to others; agents that are there may go on."""
-        worker = self.workers.pop(worker_id, None)
-        if worker is None:
-            return
-        for job in [self._jobs[job_id] for job_id in sorted(worker.jobs) if job_id in self._jobs]:
+        jobs = self.jobs_of(worker_id)
+        self.workers.pop(worker_id, None)
+        for job in jobs:
             if job.phase is Phase.ASKED:
                 self._ask_next(job, at)
             elif job.phase is Phase.ASSIGNED:

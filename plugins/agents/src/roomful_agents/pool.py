@@ -87,9 +87,19 @@ class Pool:
     def gone(self, worker_id: str) -> None:
         """The worker's connection ended."""
         self._sockets.pop(worker_id, None)
+        self._see_agents(worker_id)
         self.dispatcher.worker_gone(worker_id, self.now())
         self.act()
         log.info("worker left", extra={"worker": worker_id})
+
+    def _see_agents(self, worker_id: str) -> None:
+        """Note which of its agents are in their rooms; events tell it a little later."""
+        for job in self.dispatcher.jobs_of(worker_id):
+            session = self._server.rooms.find(job.room.name)
+            if session is not None and session.room.sid == job.room.sid:
+                there = session.room.participants.get(job.identity)
+                if there is not None:
+                    self.dispatcher.participant_joined(session.info, there.info, self.now())
 
     # --- rooms -------------------------------------------------------------------------------
 
