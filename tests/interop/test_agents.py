@@ -130,7 +130,7 @@ async def test_a_job_that_ends_well_is_told_so(
                 await asyncio.sleep(0.2)
 
 
-@pytest.mark.parametrize("job_type", ["ROOM", "PARTICIPANT", "PUBLISHER"])
+@pytest.mark.parametrize("job_type", ["ROOM", "PUBLISHER"])
 async def test_automatic_dispatch(
     agent_server: RoomServer, tmp_path: Path, room_name: str, job_type: str
 ) -> None:

@@ -10,8 +10,7 @@ import os
 
 import numpy as np
 from livekit import rtc
-from livekit.agents import AgentServer, JobContext, JobRequest, cli
-from livekit.agents.worker import ServerType
+from livekit.agents import AgentServer, JobContext, JobRequest, WorkerType, cli
 
 RATE, SAMPLES, LOUDNESS = 48_000, 480, 8_000
 server = AgentServer(
@@ -51,7 +50,7 @@ async def pitch(track: rtc.Track) -> float:
 
 @server.rtc_session(
     agent_name=os.environ.get("TEST_AGENT_NAME", ""),
-    type=ServerType[os.environ.get("TEST_JOB_TYPE", "ROOM")],
+    type=WorkerType[os.environ.get("TEST_JOB_TYPE", "ROOM")],
     on_request=take,
 )
 async def answer(ctx: JobContext) -> None:

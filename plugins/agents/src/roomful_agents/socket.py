@@ -18,8 +18,10 @@ log = logging.getLogger(__name__)
 
 MAX_MESSAGE = 1 << 20
 """an answer holds metadata of up to 512 KiB"""
-MAX_QUEUED = 8 << 20
-"""bytes that may wait to be sent"""
+MAX_QUEUED, SLOW_S = 8 << 20, 5.0
+"""more bytes than this, waiting for longer than this, end the connection"""
+MAX_BURST = 64 << 20
+"""bytes that may wait even for a moment: many questions with large metadata come at once"""
 MESSAGES_PER_S, MESSAGES_BURST = 50, 500
 BYTES_PER_S, BYTES_BURST = 1 << 20, 16 << 20
 CONTROLS_PER_S, CONTROLS_BURST = 10, 50
@@ -45,7 +47,7 @@ class WorkerSocket:
         self._messages = TokenBucket(MESSAGES_PER_S, MESSAGES_BURST)
         self._bytes = TokenBucket(BYTES_PER_S, BYTES_BURST)
         self._controls = TokenBucket(CONTROLS_PER_S, CONTROLS_BURST)
-        self._queue: deque[bytes] = deque()  # bounded by MAX_QUEUED bytes
+        self._queue: deque[tuple[bytes, float]] = deque()  # (data, since); bounded in `send`
         self._queued = 0
         self._wake = asyncio.Event()
         self._closing: tuple[int, str] | None = None
@@ -55,14 +57,18 @@ class WorkerSocket:
         """Queue a message; a worker that reads too slowly for it loses its connection."""
         if self._closing is not None:
             return
-        data = message.SerializeToString()
-        if self._queue and self._queued + len(data) > MAX_QUEUED:
+        data, now = message.SerializeToString(), self._now()
+        queued = self._queued + len(data)
+        if queued > MAX_BURST or (queued > MAX_QUEUED and self._is_slow(now)):
             log.warning("a worker reads too slowly", extra={"queued": self._queued})
             self.abort()
             return
-        self._queued += len(data)
-        self._queue.append(data)
+        self._queued = queued
+        self._queue.append((data, now))
         self._wake.set()
+
+    def _is_slow(self, now: float) -> bool:
+        return bool(self._queue) and now - self._queue[0][1] > SLOW_S
 
     async def receive(self) -> agent.WorkerMessage | None:
         """Return the next message, None at the end. Raises `RemoteProtocolError`."""
@@ -124,7 +130,7 @@ class WorkerSocket:
                 await self._wake.wait()
                 self._wake.clear()
                 while self._queue:
-                    data = self._queue.popleft()
+                    data, _ = self._queue.popleft()
                     await self._websocket.send_bytes(data)
                     self._queued -= len(data)
                 if self._closing is not None:

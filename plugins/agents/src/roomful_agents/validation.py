@@ -9,7 +9,7 @@ from google.protobuf.json_format import ParseDict, ParseError
 from livekit.protocol import agent_dispatch
 
 from roomful.api.texts import check_attributes, check_metadata
-from roomful.bounds import IDENTITY_BYTES, NAME_BYTES
+from roomful.bounds import IDENTITY_BYTES, METADATA_BYTES, NAME_BYTES
 from roomful.errors import InvalidArgument
 from roomful.model.events import RoomOptions
 from roomful_agents.dispatcher import MAX_DISPATCHES
@@ -39,7 +39,17 @@ def specs_of(options: RoomOptions) -> list[DispatchSpec]:
     """Return the dispatches that a room's options ask for. Raises `InvalidArgument`."""
     if len(options.agents) > MAX_DISPATCHES:
         raise InvalidArgument(f"agents: {len(options.agents)} dispatches, at most {MAX_DISPATCHES}")
-    return [_room_spec(number, agent) for number, agent in enumerate(options.agents, 1)]
+    specs = [_room_spec(number, agent) for number, agent in enumerate(options.agents, 1)]
+    # options are part of every event of the room
+    if sum(_size(spec) for spec in specs) > METADATA_BYTES:
+        raise InvalidArgument(f"agents: dispatches together exceed {METADATA_BYTES} bytes")
+    return specs
+
+
+def _size(spec: DispatchSpec) -> int:
+    texts = [spec.agent_name, spec.metadata, spec.deployment]
+    texts += [text for pair in spec.attributes.items() for text in pair]
+    return sum(len(text.encode()) for text in texts)
 
 
 def _room_spec(number: int, agent: Mapping[str, object]) -> DispatchSpec:

@@ -67,8 +67,15 @@ class House:
     """The server, its workers, and what happened in it."""
 
     server: RoomServer
+    plugin: AgentsPlugin
     stack: AsyncExitStack
     tasks: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
+
+    @property
+    def workers(self) -> list[str]:
+        """Ids of those that are registered."""
+        pool = self.plugin._made
+        return list(pool.dispatcher.workers) if pool else []
 
     @property
     def http_url(self) -> str:
@@ -137,7 +144,8 @@ async def open_house(
     data_dir: Path, *, auto_create: bool = True, **config: Any
 ) -> AsyncIterator[House]:
     manager = PluginManager()
-    manager.register(AgentsPlugin(AgentsConfig(**config)), "agents", "roomful-agents", "0")
+    plugin = AgentsPlugin(AgentsConfig(**config))
+    manager.register(plugin, "agents", "roomful-agents", "0")
     manager.register(Transport(), "transport", "third-party", "1")
     manager.finish()
     settings = Settings(
@@ -145,7 +153,7 @@ async def open_house(
         limits=LimitsSettings(max_cpu=64.0), room=RoomSettings(auto_create=auto_create),
     )  # fmt: skip
     async with RoomServer(settings, plugins=manager) as server, AsyncExitStack() as stack:
-        house = House(server, stack)
+        house = House(server, plugin, stack)
         yield house
         for task in house.tasks:
             task.cancel()

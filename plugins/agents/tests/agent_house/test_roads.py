@@ -138,11 +138,14 @@ async def test_create_room_brings_its_agents_and_refuses_bad_ones(house: House) 
     async with house.client as client:
         await client.room.create_room(api.CreateRoomRequest(name="studio", agents=[dispatch]))
         assert (await worker.accept()).job.room.name == "studio"
+        large = api.RoomAgentDispatch(metadata="x" * (300 << 10))
         for bad, problem in (
-            (api.RoomAgentDispatch(agent_name="x" * 300), "dispatch 1: agent_name exceeds"),
-            (api.RoomAgentDispatch(metadata="x" * (513 << 10)), "metadata size exceeds"),
+            ([api.RoomAgentDispatch(agent_name="x" * 300)], "dispatch 1: agent_name exceeds"),
+            ([api.RoomAgentDispatch(metadata="x" * (513 << 10))], "metadata size exceeds"),
+            ([large, large], "dispatches together exceed"),
+            ([dispatch] * 101, "101 dispatches, at most 100"),
         ):
-            request = api.CreateRoomRequest(name="other", agents=[bad])
+            request = api.CreateRoomRequest(name="other", agents=bad)
             with pytest.raises(api.TwirpError, match=problem) as refused:
                 await client.room.create_room(request)
             assert refused.value.code == "invalid_argument"

@@ -211,6 +211,18 @@ async def test_workers_are_told_when_the_server_goes(tmp_path: Path) -> None:
             await closing
 
 
+async def test_one_that_does_not_read(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is cut off once too much waits for it; its jobs go on to the next."""
+    monkeypatch.setattr(socket, "MAX_BURST", 4 << 20)
+    deaf = await house.worker(agent_name="helper")
+    deaf.websocket._response.connection.transport.pause_reading()  # type: ignore[union-attr]
+    for number in range(40):
+        if not house.workers:
+            break
+        await house.dispatch(f"studio-{number}", "helper", metadata="x" * (500 << 10))
+    await until(lambda: not house.workers)
+
+
 async def test_a_token_query_serves_as_well(house: House) -> None:
     token = api.AccessToken(KEY, SECRET).with_grants(api.VideoGrants(agent=True)).to_jwt()
     async with aiohttp.ClientSession() as http:
