@@ -42,3 +42,15 @@ def test_forgotten_participant_is_not_told():
     detector.forget("PA_1")
 
     assert detector.changes() == ()
+
+
+def test_speaker_who_left_is_told_to_be_silent_once():
+    detector = SpeakerDetector()
+    hear(detector, "PA_1", -5, 1.0)
+    detector.changes()
+    detector.forget("PA_1")
+
+    assert [(s.participant_sid, s.level, s.active) for s in detector.changes()] == [
+        ("PA_1", 0.0, False)
+    ]
+    assert detector.changes() == ()

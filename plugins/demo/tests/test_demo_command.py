@@ -49,6 +49,9 @@ def test_once_finds_all_well_within_a_minute_and_leaves_nothing() -> None:
         r"ok +sound .*Hz.*dBFS, first after \d+ ms",
         r"ok +codecs +video/vp8, audio/opus",
         r"ok +data +there and back in \d+ ms",
+        r"ok +picture .*\d+ decoded, \d+ a second, 0 with wrong colours",
+        r"ok +sound +440 Hz, -3\d dBFS",
+        r"ok +together picture [+-]\d+ ms after sound",
         r"all is well, in \d+\.\d s",
     ):
         assert re.search(figure, done.stdout), (figure, done.stdout)

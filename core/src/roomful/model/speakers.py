@@ -26,6 +26,8 @@ class SpeakerDetector:
 
     def __init__(self) -> None:
         self._voices: dict[str, _Voice] = {}
+        self._gone: list[str] = []  # bounded by the participants: emptied by `changes`
+        """left while they spoke"""
 
     def observe(self, participant_sid: str, dbov: int, share: float) -> None:
         """Note a window: `dbov` 0 to -127, `share` of its packets at or above -35 dBov."""
@@ -35,12 +37,15 @@ class SpeakerDetector:
         voice.windows += 1
 
     def forget(self, participant_sid: str) -> None:
-        """Drop one who left."""
-        self._voices.pop(participant_sid, None)
+        """Drop one who left; who spoke is told to be silent at the next changes."""
+        voice = self._voices.pop(participant_sid, None)
+        if voice is not None and voice.told:
+            self._gone.append(participant_sid)
 
     def changes(self) -> tuple[Speaker, ...]:
         """Return those whose quantised level changed since the last call, loudest first."""
-        changed: list[Speaker] = []
+        changed = [Speaker(sid, 0.0, False) for sid in self._gone]
+        self._gone.clear()
         for sid, voice in self._voices.items():
             active = voice.windows > 0 and voice.share / voice.windows >= ACTIVE_SHARE
             # -127…0 dBov to 0…1; below -35 dBov counts as silence

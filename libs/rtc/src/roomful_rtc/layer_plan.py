@@ -76,6 +76,12 @@ class LayerPlan:
         else:
             self.layers = (self._single(parameters.announced),)
 
+    def take(self, layers: Sequence[PlannedLayer]) -> None:
+        """Take layers that turned out to stand in another order; told apart by rid, else SSRC."""
+        known = {layer.rid or layer.ssrc: layer for layer in layers}
+        changed = (known.get(layer.rid or layer.ssrc, layer) for layer in self.layers)
+        self.layers = tuple(sorted(changed, key=lambda layer: layer.spatial))
+
     def find(self, rid: str, ssrc: int) -> PlannedLayer | None:
         """Return the layer that a media packet belongs to; None when it cannot be told."""
         if len(self.layers) == 1 and not self.layers[0].rid:

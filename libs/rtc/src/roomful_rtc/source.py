@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from roomful.errors import ResourceExhausted
@@ -191,6 +192,24 @@ class WireSource(Source):
             self.peer.observer.on_source_bound(self)
         else:
             self.peer.observer.on_source_changed(self)
+
+    def order_by_size(self) -> None:
+        """Number the layers anew where their pictures say that the description's order is wrong.
+
+        Nothing happens before every known layer's size is known. Rows in the engine stay; sinks
+        choose again.
+        """
+        streams = [self._streams[index] for index in sorted(self._streams)]
+        wanted = sorted(streams, key=lambda stream: stream.layer.width * stream.layer.height)
+        if wanted == streams or not all(stream.layer.width for stream in streams):
+            return
+        places = [stream.planned for stream in streams]
+        for place, stream in zip(places, wanted, strict=True):
+            stream.planned = replace(stream.planned, spatial=place.spatial, quality=place.quality)
+        self._plan.take([stream.planned for stream in wanted])
+        self._rtx = {}
+        self._streams = {stream.planned.spatial: stream for stream in wanted}
+        self.tell_sinks()
 
     # --- events ---------------------------------------------------------------------------
 

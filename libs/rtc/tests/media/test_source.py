@@ -188,6 +188,30 @@ def test_the_size_of_a_key_frame_wins_over_the_announced_one(rig: Rig):
     assert (source.layers[1].width, source.layers[1].height) == (480, 270)
 
 
+def test_layers_are_numbered_by_their_pictures_where_the_description_was_wrong(rig: Rig):
+    layers = tuple(replace(layer, width=0, height=0, rid=rid) for layer, rid in zip(LAYERS, "zyx", strict=False))
+    source = rig.peer().receive("1", replace(SIMULCAST, rids=("x", "y", "z"), layers=layers))
+    for ssrc, rid in ((7000, "x"), (7001, "y"), (7002, "z")):
+        rig.packet(source, ssrc, rid=rid)
+    rows = {layer.rid: layer.up for layer in source.layers}
+
+    rig.key_frame(source, 0, width=1280, height=720)
+    rig.key_frame(source, 1, width=640, height=360)
+    source.order_by_size()
+    assert [layer.rid for layer in source.layers] == ["z", "y", "x"]  # one is not known yet
+    rig.key_frame(source, 2, width=320, height=180)
+    source.order_by_size()
+
+    assert [(la.spatial, la.rid, la.quality, la.width) for la in source.layers] == [
+        (0, "x", VideoQuality.LOW, 320),
+        (1, "y", VideoQuality.MEDIUM, 640),
+        (2, "z", VideoQuality.HIGH, 1280),
+    ]
+    assert {layer.rid: layer.up for layer in source.layers} == rows
+    rig.packet(source, 7100, rid="x")
+    assert source.layers[0].ssrc == 7100
+
+
 def test_the_rate_is_the_announced_one_until_it_is_measured(rig: Rig):
     source = rig.camera("qhf")
     assert source.layers[0].bitrate == 150_000

@@ -11,12 +11,14 @@ from roomful_media_plane.media_plane import ServerMediaPlane
 
 if TYPE_CHECKING:
     from roomful.server import RoomServer
+    from roomful_media_plane.demo_scene import MediaWorkersScene
 
 
 class MediaPlanePlugin(Plugin[MediaPlaneConfig]):
     """One UDP port, one engine, one supervisor of workers per server, for every transport."""
 
     Config = MediaPlaneConfig
+    _server: RoomServer
 
     @hookimpl
     def media_plane(self, server: RoomServer) -> ServerMediaPlane:
@@ -28,4 +30,12 @@ class MediaPlanePlugin(Plugin[MediaPlaneConfig]):
     @hookimpl
     def participant_factories(self, server: RoomServer) -> list[JobFactory]:
         """Offer the transport `job`."""
+        self._server = server
         return [JobFactory(server)]
+
+    @hookimpl(optionalhook=True)
+    def demo_scenes(self) -> list[MediaWorkersScene]:
+        """Let workers play in `roomful demo`."""
+        from roomful_media_plane.demo_scene import scenes_of
+
+        return scenes_of(self._server)
