@@ -1,7 +1,9 @@
 """Unmodified livekit-agents workers: dispatched, heard, interrupted, killed."""
 
 import asyncio
+import re
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,14 @@ from livekit.protocol.agent import JobStatus
 from .guest import Guest, guest
 from .media import LOUDNESS, until
 from .server import RoomServer, start_roomful
-from .workers import Worker, agents_python, start_worker
+from .workers import (
+    ROOT,
+    Worker,
+    agents_python,
+    environment_of,
+    run_worker,
+    start_worker,
+)
 
 AGENT = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
 CALLER_HZ = 440
@@ -161,6 +170,54 @@ async def test_a_worker_that_is_killed_with_its_agent(
                 assert state.status == JobStatus.JS_FAILED
                 assert "went away" in state.error
                 assert not [p for p in caller.room.remote_participants.values() if p.kind == AGENT]
+
+
+async def test_ten_calls_at_once_over_two_workers(
+    agent_server: RoomServer, tmp_path: Path, room_name: str
+) -> None:
+    """Every caller has an agent of its own, which hears it and is heard; both workers have some."""
+    rooms = [f"{room_name}-{number}" for number in range(10)]
+
+    async def call(stack: AsyncExitStack, room: str) -> tuple[str, str]:
+        caller = await stack.enter_async_context(guest(agent_server, "caller", room))
+        dispatch_id = await dispatch(agent_server, room, "crowd")
+        await converses(caller)
+        return room, dispatch_id
+
+    with (
+        start_worker(agent_server, "tone", tmp_path, agent_name="crowd", executor="THREAD"),
+        start_worker(agent_server, "tone", tmp_path, agent_name="crowd", executor="THREAD"),
+    ):
+        async with AsyncExitStack() as stack:
+            calls = await asyncio.gather(*(call(stack, room) for room in rooms))
+            states = [await job_state(agent_server, *made) for made in calls]
+        assert len({state.participant_identity for state in states}) == 10
+        # by chance all ten go to one worker once in 512 runs
+        assert len({state.worker_id for state in states}) in (1, 2)
+
+
+async def test_the_how_to_pages_own_programs(
+    agent_server: RoomServer, tmp_path: Path, room_name: str
+) -> None:
+    page = (ROOT / "docs/how-to/agents.md").read_text()
+    programs = re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert [name for name, _ in programs] == ["agent.py", "send.py"]
+    for name, text in programs:
+        (tmp_path / name).write_text(text.replace('"lobby"', repr(room_name)))
+    with run_worker(agent_server, tmp_path / "agent.py", tmp_path, "dev", "--no-reload"):
+        async with guest(agent_server, "caller", room_name) as caller:
+            command = [str(agents_python()), str(tmp_path / "send.py")]
+            sent = await asyncio.create_subprocess_exec(
+                *command, env=environment_of(agent_server), stdout=asyncio.subprocess.PIPE
+            )
+            agent = await the_agent(caller)
+            await until(lambda: agent.attributes.get("about") == "be kind", within=LONG_S)
+            said = await caller.local.perform_rpc(
+                destination_identity=agent.identity, method="hello", payload="hi"
+            )
+            assert said == "hello caller, you said hi"
+            output, _ = await sent.communicate()
+            assert sent.returncode == 0 and b"greeter" in output
 
 
 class Transcript:

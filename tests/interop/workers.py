@@ -92,6 +92,15 @@ class Worker:
         self.process.wait()
 
 
+def environment_of(server: RoomServer) -> dict[str, str]:
+    """What tells a worker, or a program of `livekit.api`, which server and which key."""
+    return dict(os.environ) | {
+        "LIVEKIT_URL": server.url,
+        "LIVEKIT_API_KEY": server.key,
+        "LIVEKIT_API_SECRET": server.secret,
+    }
+
+
 @contextmanager
 def start_worker(
     server: RoomServer, script: str, folder: Path, **settings: str
@@ -100,19 +109,23 @@ def start_worker(
 
     `settings` are environment variables of the script (`agent_name="helper"` is TEST_AGENT_NAME).
     """
-    environment = dict(os.environ)
-    environment |= {
-        "LIVEKIT_URL": server.url,
-        "LIVEKIT_API_KEY": server.key,
-        "LIVEKIT_API_SECRET": server.secret,
-    }
+    with run_worker(server, SCRIPTS / f"{script}.py", folder, "start", **settings) as worker:
+        yield worker
+
+
+@contextmanager
+def run_worker(
+    server: RoomServer, program: Path, folder: Path, *arguments: str, **settings: str
+) -> Iterator[Worker]:
+    """Run a worker's program until the block ends; its output goes to a file in `folder`."""
+    environment = environment_of(server)
     environment |= {f"TEST_{name.upper()}": value for name, value in settings.items()}
-    log = folder / f"{script}-{time.monotonic_ns()}.log"
-    command = [str(agents_python()), str(SCRIPTS / f"{script}.py"), "start"]
+    log = folder / f"{program.stem}-{time.monotonic_ns()}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stdout=output, stderr=output, env=environment, start_new_session=True
-        )
+            [str(agents_python()), str(program), *arguments],
+            stdout=output, stderr=output, env=environment, start_new_session=True,
+        )  # fmt: skip
     worker = Worker(process, log)
     try:
         worker.wait_registered()

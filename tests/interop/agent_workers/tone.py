@@ -10,10 +10,11 @@ import os
 
 import numpy as np
 from livekit import rtc
-from livekit.agents import AgentServer, JobContext, JobRequest, WorkerType, cli
+from livekit.agents import AgentServer, JobContext, JobExecutorType, JobRequest, WorkerType, cli
 
 RATE, SAMPLES, LOUDNESS = 48_000, 480, 8_000
 server = AgentServer(
+    job_executor_type=JobExecutorType[os.environ.get("TEST_EXECUTOR", "PROCESS")],
     port=0,
     host="127.0.0.1",
     num_idle_processes=1,
@@ -38,14 +39,18 @@ async def tone(source: rtc.AudioSource, hertz: float) -> None:
 
 
 async def pitch(track: rtc.Track) -> float:
-    """The loudest frequency of the first half second that is not silent."""
-    kept = np.zeros(0, dtype=np.int16)
+    """The loudest frequency, once two half seconds in a row agree and are not silent."""
+    kept, before = np.zeros(0, dtype=np.int16), 0.0
     async for event in rtc.AudioStream(track, sample_rate=RATE, num_channels=1):
-        kept = np.concatenate((kept, np.frombuffer(event.frame.data, dtype=np.int16)))[-RATE // 2 :]
-        if len(kept) == RATE // 2 and np.abs(kept).mean() > LOUDNESS / 4:
-            break
-    spectrum = np.abs(np.fft.rfft(kept * np.hanning(len(kept))))
-    return float(np.argmax(spectrum) * RATE / len(kept))
+        kept = np.concatenate((kept, np.frombuffer(event.frame.data, dtype=np.int16)))
+        if len(kept) < RATE // 2:
+            continue
+        spectrum = np.abs(np.fft.rfft(kept * np.hanning(len(kept))))
+        now = float(np.argmax(spectrum) * RATE / len(kept))
+        if np.abs(kept).mean() > LOUDNESS / 4 and abs(now - before) < 4:
+            return now
+        kept, before = kept[:0], now
+    raise RuntimeError("the track ended")
 
 
 @server.rtc_session(
