@@ -15,6 +15,7 @@ from roomful.model.events import RoomInfo, RoomOptions
 from roomful.model.participant import ParticipantInfo
 from roomful.model.permission import Permission
 from roomful_agents import dispatcher as machine
+from roomful_agents import placement
 from roomful_agents.actions import (
     Action,
     Answer,
@@ -409,10 +410,10 @@ def test_a_second_job_of_one_identity_ends_the_first() -> None:
 
 
 def test_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "MAX_WORKERS", 2)
+    monkeypatch.setattr(placement, "MAX_WORKERS", 2)
     monkeypatch.setattr(machine, "MAX_DISPATCHES", 3)
-    monkeypatch.setattr(machine, "MAX_LIVE_JOBS", 2)
-    monkeypatch.setattr(machine, "MAX_ENDED_JOBS", 1)
+    monkeypatch.setattr(placement, "MAX_LIVE_JOBS", 2)
+    monkeypatch.setattr(placement, "MAX_ENDED_JOBS", 1)
     desk = Desk()
     desk.worker("a")
     desk.worker("b", "", JobType.PARTICIPANT)

@@ -12,7 +12,7 @@ import numpy as np
 from livekit import rtc
 from livekit.agents import AgentServer, JobContext, JobExecutorType, JobRequest, WorkerType, cli
 
-RATE, SAMPLES, LOUDNESS = 48_000, 480, 8_000
+RATE, SAMPLES, LOUDNESS = 48_000, 2_400, 8_000
 server = AgentServer(
     job_executor_type=JobExecutorType[os.environ.get("TEST_EXECUTOR", "PROCESS")],
     port=0,
@@ -73,7 +73,7 @@ async def answer(ctx: JobContext) -> None:
     )
     hertz = await pitch(await heard.get())
     await ctx.room.local_participant.set_attributes({"heard": f"{hertz:.0f}"})
-    source = rtc.AudioSource(RATE, 1, queue_size_ms=100)
+    source = rtc.AudioSource(RATE, 1, queue_size_ms=200)
     track = rtc.LocalAudioTrack.create_audio_track("answer", source)
     options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
     await ctx.room.local_participant.publish_track(track, options)
