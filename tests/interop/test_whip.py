@@ -127,6 +127,8 @@ async def test_ffmpeg_publishes_in_both_dtls_roles(
             await eye.sees_bars()
             await ear.hears_tone(440.0)
             assert (await state_of(server, made.ingress_id)).video.mime_type == "video/H264"
+            if flags:
+                return
             # its kernel closes the HTTP connection, not the session: DTLS and consent are gone
             child.kill()
             await watcher.hears_of(

@@ -179,7 +179,7 @@ async def test_unknown_method_is_a_bad_route(api):
     ("service", "extra"),
     [
         ("Egress/ListEgress", "roomful[file]"),
-        ("Ingress/CreateIngress", "roomful[ingress]"),
+        ("Ingress/CreateIngress", "roomful[whip]"),
         ("SIP/ListSIPTrunk", "roomful[sip]"),
         ("AgentDispatchService/ListDispatch", "roomful[agents]"),
     ],

@@ -19,9 +19,7 @@ server = AgentServer(
     host="127.0.0.1",
     num_idle_processes=1,
     load_fnc=lambda: 0.1,
-    load_threshold=float(
-        "inf"
-    ),  # it reckons with calls to come, and would refuse some of many at once
+    load_threshold=1e9,  # it reckons with what a call costs, and would refuse some of many
     drain_timeout=1,
 )
 

@@ -15,8 +15,7 @@ from roomful.room.connection import Connection
 from roomful.room.session import RoomSession
 
 EXTRA_OF_TRANSPORT = {
-    "webrtc": "webrtc", "whip": "ingress_whip", "rtmp": "ingress_rtmp", "sip": "sip",
-    "egress": "file",
+    "webrtc": "webrtc", "whip": "whip", "rtmp": "rtmp-in", "sip": "sip", "egress": "file",
 }
 """transport → the extra of the `roomful` distribution that brings it"""
 

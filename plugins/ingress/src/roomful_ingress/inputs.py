@@ -12,7 +12,7 @@ from roomful_ingress.definition import Definition, InputType
 if TYPE_CHECKING:
     from roomful_ingress.sessions import Sessions
 
-_EXTRA = {InputType.RTMP: "ingress_rtmp", InputType.WHIP: "ingress_whip"}
+_EXTRA = {InputType.RTMP: "rtmp-in", InputType.WHIP: "whip"}
 
 
 class IngressInput(Protocol):

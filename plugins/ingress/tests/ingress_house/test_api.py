@@ -138,7 +138,7 @@ async def test_an_input_that_is_not_installed_names_its_extra(house):
     code, message = await refused(house, input_type=ingress.WHIP_INPUT)
 
     assert code == "unimplemented"
-    assert "roomful[ingress_whip]" in message
+    assert "roomful[whip]" in message
 
 
 async def test_transcoding_may_be_refused_for_rtmp(house):
