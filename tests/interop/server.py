@@ -83,6 +83,7 @@ def start_roomful(
     """
     environment = dict(os.environ)
     environment |= {"ROOMFUL_RTC__UDP_PORT": "0", "ROOMFUL_RTC__TCP_PORT": "0"}
+    environment["ROOMFUL_PLUGINS__CONFIG__INGRESS_RTMP__PORT"] = "0"
     environment |= dict(settings or {})
     command = [str(Path(sys.executable).with_name("roomful")), verb, "--port", "0"]
     command += ["--data-dir", str(data_dir / "data"), *arguments]
