@@ -173,6 +173,7 @@ async def test_a_worker_that_is_killed_with_its_agent(
                 assert not [p for p in caller.room.remote_participants.values() if p.kind == AGENT]
 
 
+@pytest.mark.bench  # twenty clients and twelve processes: for a machine with nothing else to do
 async def test_ten_calls_at_once_over_two_workers(
     agent_server: RoomServer, tmp_path: Path, room_name: str
 ) -> None:
