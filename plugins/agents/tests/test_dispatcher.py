@@ -171,6 +171,30 @@ def test_workers_for_participants_and_publishers() -> None:
     assert not desk.actions()
 
 
+def test_publisher_is_served_whose_track_is_told_before_its_joining() -> None:
+    desk = Desk()
+    desk.worker("tracks", "", JobType.PUBLISHER)
+    desk.start()
+    desk.machine.track_published(ROOM, participant("caller"), desk.at)
+    assert desk.asked()[0] == "tracks"
+    assert not desk.join(participant("caller"))
+
+
+def test_worker_cannot_take_the_identity_of_who_is_there() -> None:
+    desk = Desk()
+    desk.worker("one")
+    desk.worker("two")
+    desk.join(participant("nobody"))
+    asks = desk.start()
+    desk.join(participant("caller"))
+    (ask,) = [a for a in asks if isinstance(a, Ask)]
+
+    desk.machine.answer(ask.worker_id, ask.job.job_id, Answer(True, identity="caller"), desk.at)
+
+    other, job = desk.asked()
+    assert other != ask.worker_id and job is ask.job
+
+
 def test_agents_and_recorders_want_no_agents() -> None:
     desk = Desk()
     desk.worker("people", "", JobType.PARTICIPANT)

@@ -66,8 +66,12 @@ class Dispatcher(Placement):
     def track_published(self, info: RoomInfo, who: ParticipantInfo, at: Moment) -> None:
         """The first track of somebody makes it a publisher."""
         room = self.rooms.get(info.sid)
-        caller = room.callers.get(who.sid) if room else None
-        if room is None or caller is None:
+        if room is None:
+            return
+        if who.sid not in room.callers:
+            self.participant_joined(info, who, at)  # the news may come in either order
+        caller = room.callers.get(who.sid)
+        if caller is None:
             return
         room.info, caller.info = info, who
         if not caller.published:

@@ -110,3 +110,7 @@ class AgentRoom:
     """identity of an agent whose job is over → when it is put out, if it is still there"""
     live: dict[str, Job] = field(default_factory=dict[str, Job])
     """jobs that have not ended, of dispatches that were deleted, too"""
+
+    def has_caller(self, identity: str) -> bool:
+        """Whether somebody who counts has this identity."""
+        return any(caller.info.identity == identity for caller in self.callers.values())

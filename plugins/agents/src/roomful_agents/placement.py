@@ -106,6 +106,11 @@ class Placement:
         elif not answer.available:
             self._release(job)
             self._ask_next(job, at)
+        elif self.rooms[job.room.sid].has_caller(answer.identity):
+            # who joins under the identity of somebody puts that one out
+            job.error = f"its worker wanted the identity of a participant, {answer.identity!r}"
+            self._release(job)
+            self._ask_next(job, at)
         else:
             self._assign(job, answer, at)
 

@@ -14,7 +14,7 @@ from livekit.protocol import agent
 from roomful.api.wire import room_to_wire
 from roomful.errors import RequestError
 from roomful.ids import WORKER, new_sid
-from roomful.model.enums import DisconnectReason
+from roomful.model.enums import DisconnectReason, ParticipantKind
 from roomful.model.events import (
     LifeCycleEvent,
     ParticipantConnectionAborted,
@@ -189,7 +189,7 @@ class Pool:
         if session is None or session.room.sid != action.room_sid:
             return
         participant = session.room.participants.get(action.identity)
-        if participant is not None:
+        if participant is not None and participant.kind is ParticipantKind.AGENT:
             session.remove_soon(participant, DisconnectReason.PARTICIPANT_REMOVED)
 
     def _tell(self, name: str, job: Job) -> None:
